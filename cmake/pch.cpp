@@ -1,0 +1,1 @@
+// Owns the precompiled MLX header that the rooms share (cmake/ZmlxLayer.cmake).

@@ -1,0 +1,1 @@
+#include "zmlx/base/errors.h"

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <mlx/mlx.h>
+
+#include "zmlx/export.h"
+#include "zmlx/nn/cache.h"
+
+namespace zmlx::nn {
+
+/// What the rest of the house may know of a model.
+struct DecoderShape {
+  std::string model_type; // "llama"
+  int vocab_size = 0;
+  int max_positions = 0; // the context the model was trained for
+  std::vector<KVCacheShape> caches; // one a layer
+};
+
+/// A decoder-only transformer as plain MLX operations. One per `model_type`.
+/// Immutable once made; calls from several threads need streams of their own.
+class ZMLX_API Model {
+ public:
+  virtual ~Model() = default;
+  virtual const DecoderShape& shape() const = 0;
+  /// tokens (B, L) int32 -> logits (B, L, vocab). Appends to `caches`, one a
+  /// layer, in order.
+  virtual mx::array forward(const mx::array& tokens, Caches& caches) const = 0;
+  /// Every weight array, by its name in the model's file. For memory accounts
+  /// and for the identity check of plans.
+  virtual std::vector<std::pair<std::string, mx::array>> parameters() const = 0;
+};
+
+/// One conversation: the position and what the layers keep of it.
+class ZMLX_API State {
+ public:
+  virtual ~State() = default;
+  /// Tokens seen.
+  virtual int position() const = 0;
+  /// The most tokens it can hold; a UserError says so where it is passed.
+  virtual int capacity() const = 0;
+  /// Forgets the last n tokens. UserError when n exceeds position().
+  virtual void trim(int n) = 0;
+  virtual std::unique_ptr<State> copy() const = 0;
+  virtual size_t memory_bytes() const = 0;
+};
+
+/// What generates tokens: a model with its way to run, plain or patched.
+class ZMLX_API Decoder {
+ public:
+  virtual ~Decoder() = default;
+  virtual const DecoderShape& shape() const = 0;
+  /// `capacity` in tokens: at least 1; UserError beyond what memory allows.
+  virtual std::unique_ptr<State> new_state(int capacity) = 0;
+  /// Appends tokens (at least one) and returns the logits after the last of
+  /// them: (vocab), float32, evaluated. The state must come from this decoder's
+  /// new_state.
+  virtual mx::array forward(const std::vector<int>& tokens, State& state) = 0;
+};
+
+/// The unpatched path, stock MLX as mlx_lm runs it: growing caches, prompts in
+/// chunks of 2048 of which only the caches are evaluated, mx::fast.
+ZMLX_API std::unique_ptr<Decoder> plain_decoder(
+    std::shared_ptr<const Model> model);
+
+} // namespace zmlx::nn

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "zmlx/export.h"
+#include "zmlx/lang/program.h"
+
+namespace zmlx::backend {
+
+/// An array as a back end sees it. Strides are in elements and may be 0
+/// (broadcast) or negative.
+struct View {
+  void* data = nullptr;
+  lang::Type type = lang::Type::F32;
+  lang::Shape shape;
+  lang::Strides strides;
+};
+
+/// A kernel bound to memory. What the views point to is read when it runs, so
+/// one launch can be run any number of times on changing contents.
+class Launch {
+ public:
+  virtual ~Launch() = default;
+  /// Does share `part` of `parts` of the work. All shares must be run, in any
+  /// order or at once; shares never wait for each other. Does not allocate.
+  virtual void run(int part, int parts) const noexcept = 0;
+};
+
+/// A program ready to run on a device.
+class Executable {
+ public:
+  virtual ~Executable() = default;
+  /// Resolves loops, strides and temporary memory for these arrays, whose
+  /// shapes fit the program (infer_shapes): outputs may be strided views, and
+  /// may be inputs' memory only where element i of the output is made from
+  /// element i of that input alone.
+  virtual std::unique_ptr<Launch> bind(
+      std::span<const View> inputs,
+      std::span<const View> outputs) const = 0;
+};
+
+/// A peer. The class is invisible: cpu::make() and its like give it.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string name() const = 0;
+  /// Nothing when the program can run here, else the reason.
+  virtual std::optional<std::string> unsupported(
+      const lang::Program& program) const = 0;
+  virtual std::shared_ptr<const Executable> compile(
+      const lang::Program& program) const = 0;
+  /// Runs launches one after the other, each on all of the device.
+  virtual void run(std::span<const std::unique_ptr<Launch>> launches) const = 0;
+};
+
+} // namespace zmlx::backend

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "zmlx/backend/backend.h"
+
+namespace zmlx::backend::cpu {
+
+/// The CPU peer: blocked vector programs and stage bodies over Highway,
+/// dispatched at run time to SSE4, AVX2, AVX-512 or NEON; the project's own
+/// threads. One instance a process.
+ZMLX_API const Backend& instance();
+
+/// "AVX3_DL", "AVX2", ...: the instruction set in use.
+ZMLX_API std::string simd_name();
+
+} // namespace zmlx::backend::cpu

@@ -1,0 +1,220 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "zmlx/export.h"
+#include "zmlx/lang/type.h"
+
+namespace zmlx::lang {
+
+/// The operations of the language. A composite such as silu is a tree of
+/// these (lang/functions.h). Operands and results are values of compute types;
+/// the meaning of each is that of C++ on floats unless a comment says more.
+enum class Op : uint8_t {
+  // Leaves.
+  Input, // the element of input `input` at this place
+  Constant, // `value`; takes the type of what it meets (int32 if integral)
+  Index, // the place along the last axis: 0 .. D-1, int32
+  Width, // D, the length of the last axis, int32
+  // One operand.
+  As, // rounded to `type` and back: a value that the graph stored
+  Cast, // converted to compute_type(`type`), as C++ converts
+  Neg,
+  Abs,
+  Exp,
+  Expm1,
+  Log,
+  Log1p,
+  Sqrt,
+  Rsqrt,
+  Sin,
+  Cos,
+  Tanh,
+  Sigmoid, // 1 / (1 + exp(-x)), stable for both signs
+  Erf,
+  Floor,
+  Ceil,
+  Round, // half to even
+  Not, // logical
+  // Two operands.
+  Add,
+  Sub,
+  Mul,
+  Div, // integers: truncates; by zero gives 0
+  Mod, // sign of the divisor, as MLX's remainder
+  Pow,
+  Max, // NaN if either is NaN
+  Min,
+  And, // logical
+  Or,
+  BitAnd, // integers
+  BitOr,
+  BitXor,
+  Shl,
+  Shr,
+  Less,
+  LessEqual,
+  Equal,
+  NotEqual,
+  // Three operands.
+  Select, // args[0] ? args[1] : args[2]
+  // Along the last axis. A reduction gives one value a row; its operand is
+  // evaluated at every place of the row.
+  Sum,
+  Prod,
+  MaxOf,
+  MinOf,
+  ArgMax, // uint32; the lowest place among equals; NaN counts as the largest
+  ArgMin,
+  Pick, // element args[1] (an integer) of the row of input args[0]
+  // Stages with a hand-written body.
+  Product, // sum over the row of args[0] times the weight: place m gets row m
+  Attention, // args: q, k, v, length; see backend/stages/attention
+};
+
+/// Number of operands of an operation.
+ZMLX_API int arity(Op op);
+/// Its name in the language and in dumps: "exp", "+", "select".
+ZMLX_API std::string_view name_of(Op op);
+ZMLX_API bool is_reduction(Op op); // Sum .. ArgMin
+
+/// How the rows of a weight matrix (M, K) are stored.
+enum class WeightFormat : uint8_t {
+  Dense, // (M, K) of a float type, any row stride
+  Affine, // MLX's affine packing: bits, group_size, scales and biases
+};
+
+/// A weight operand of Product: which inputs hold it. MLX's own layout, read
+/// in place: `w` (M, K) or (M, K * bits / 32) uint32, scales and biases
+/// (M, K / group_size).
+struct Weight {
+  WeightFormat format = WeightFormat::Dense;
+  int bits = 0;
+  int group_size = 0;
+  int w = -1; // input numbers
+  int scales = -1;
+  int biases = -1;
+  bool operator==(const Weight&) const = default;
+};
+
+struct Node;
+
+/// A value of the language: an immutable tree, shared where it is used twice
+/// (equal pointers are computed once). Untyped: types follow from the types of
+/// the inputs when a kernel is lowered (lang/lower.h).
+class ZMLX_API Expr {
+ public:
+  Expr(double constant); // NOLINT: a number is an expression
+  Expr(int constant); // NOLINT
+  explicit Expr(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
+
+  const Node& operator*() const {
+    return *node_;
+  }
+  const Node* operator->() const {
+    return node_.get();
+  }
+  const Node* get() const {
+    return node_.get();
+  }
+
+ private:
+  std::shared_ptr<const Node> node_;
+};
+
+struct Node {
+  Op op;
+  std::vector<Expr> args;
+  double value = 0; // Constant; Attention: the scale
+  int input = -1; // Input
+  Type type = Type::F32; // As, Cast
+  Weight weight; // Product
+};
+
+/// The node with these operands. InternalError when their number is wrong.
+ZMLX_API Expr make(Op op, std::vector<Expr> args);
+ZMLX_API Expr input(int number);
+ZMLX_API Expr as(Type type, Expr x);
+ZMLX_API Expr cast(Type type, Expr x);
+ZMLX_API Expr product(Expr x, Weight weight);
+/// q (B, H, 1, D), k and v (B, H_kv, capacity, D) and a 0-d length: softmax of
+/// scale q k^T over the first `length` keys, times v. All operands are inputs.
+ZMLX_API Expr attention(Expr q, Expr k, Expr v, Expr length, double scale);
+
+/// Same structure, inputs and constants (bit patterns).
+ZMLX_API bool equal(const Expr& a, const Expr& b);
+
+/// The tree with each Input replaced by replacements[input].
+ZMLX_API Expr
+substitute(const Expr& tree, const std::vector<Expr>& replacements);
+
+/// Calls visit(node) once for every distinct node, operands first.
+template <typename Visit>
+void for_each_node(const std::vector<Expr>& roots, Visit visit);
+
+ZMLX_API std::vector<const Node*> postorder(const std::vector<Expr>& roots);
+
+template <typename Visit>
+void for_each_node(const std::vector<Expr>& roots, Visit visit) {
+  for (const Node* node : postorder(roots)) {
+    visit(*node);
+  }
+}
+
+// clang-format off
+inline Expr operator+(Expr a, Expr b) { return make(Op::Add, {std::move(a), std::move(b)}); }
+inline Expr operator-(Expr a, Expr b) { return make(Op::Sub, {std::move(a), std::move(b)}); }
+inline Expr operator*(Expr a, Expr b) { return make(Op::Mul, {std::move(a), std::move(b)}); }
+inline Expr operator/(Expr a, Expr b) { return make(Op::Div, {std::move(a), std::move(b)}); }
+inline Expr operator%(Expr a, Expr b) { return make(Op::Mod, {std::move(a), std::move(b)}); }
+inline Expr operator-(Expr a) { return make(Op::Neg, {std::move(a)}); }
+inline Expr operator<(Expr a, Expr b) { return make(Op::Less, {std::move(a), std::move(b)}); }
+inline Expr operator<=(Expr a, Expr b) { return make(Op::LessEqual, {std::move(a), std::move(b)}); }
+inline Expr operator>(Expr a, Expr b) { return make(Op::Less, {std::move(b), std::move(a)}); }
+inline Expr operator>=(Expr a, Expr b) { return make(Op::LessEqual, {std::move(b), std::move(a)}); }
+inline Expr operator==(Expr a, Expr b) { return make(Op::Equal, {std::move(a), std::move(b)}); }
+inline Expr operator!=(Expr a, Expr b) { return make(Op::NotEqual, {std::move(a), std::move(b)}); }
+inline Expr operator&(Expr a, Expr b) { return make(Op::BitAnd, {std::move(a), std::move(b)}); }
+inline Expr operator|(Expr a, Expr b) { return make(Op::BitOr, {std::move(a), std::move(b)}); }
+inline Expr operator^(Expr a, Expr b) { return make(Op::BitXor, {std::move(a), std::move(b)}); }
+inline Expr operator<<(Expr a, Expr b) { return make(Op::Shl, {std::move(a), std::move(b)}); }
+inline Expr operator>>(Expr a, Expr b) { return make(Op::Shr, {std::move(a), std::move(b)}); }
+inline Expr operator&&(Expr a, Expr b) { return make(Op::And, {std::move(a), std::move(b)}); }
+inline Expr operator||(Expr a, Expr b) { return make(Op::Or, {std::move(a), std::move(b)}); }
+inline Expr operator!(Expr a) { return make(Op::Not, {std::move(a)}); }
+inline Expr abs(Expr x) { return make(Op::Abs, {std::move(x)}); }
+inline Expr exp(Expr x) { return make(Op::Exp, {std::move(x)}); }
+inline Expr expm1(Expr x) { return make(Op::Expm1, {std::move(x)}); }
+inline Expr log(Expr x) { return make(Op::Log, {std::move(x)}); }
+inline Expr log1p(Expr x) { return make(Op::Log1p, {std::move(x)}); }
+inline Expr sqrt(Expr x) { return make(Op::Sqrt, {std::move(x)}); }
+inline Expr rsqrt(Expr x) { return make(Op::Rsqrt, {std::move(x)}); }
+inline Expr sin(Expr x) { return make(Op::Sin, {std::move(x)}); }
+inline Expr cos(Expr x) { return make(Op::Cos, {std::move(x)}); }
+inline Expr tanh(Expr x) { return make(Op::Tanh, {std::move(x)}); }
+inline Expr sigmoid(Expr x) { return make(Op::Sigmoid, {std::move(x)}); }
+inline Expr erf(Expr x) { return make(Op::Erf, {std::move(x)}); }
+inline Expr floor(Expr x) { return make(Op::Floor, {std::move(x)}); }
+inline Expr ceil(Expr x) { return make(Op::Ceil, {std::move(x)}); }
+inline Expr round(Expr x) { return make(Op::Round, {std::move(x)}); }
+inline Expr pow(Expr a, Expr b) { return make(Op::Pow, {std::move(a), std::move(b)}); }
+inline Expr max(Expr a, Expr b) { return make(Op::Max, {std::move(a), std::move(b)}); }
+inline Expr min(Expr a, Expr b) { return make(Op::Min, {std::move(a), std::move(b)}); }
+inline Expr select(Expr c, Expr a, Expr b) { return make(Op::Select, {std::move(c), std::move(a), std::move(b)}); }
+inline Expr index() { return make(Op::Index, {}); }
+inline Expr width() { return make(Op::Width, {}); }
+inline Expr sum(Expr x) { return make(Op::Sum, {std::move(x)}); }
+inline Expr prod(Expr x) { return make(Op::Prod, {std::move(x)}); }
+inline Expr max_of(Expr x) { return make(Op::MaxOf, {std::move(x)}); }
+inline Expr min_of(Expr x) { return make(Op::MinOf, {std::move(x)}); }
+inline Expr argmax(Expr x) { return make(Op::ArgMax, {std::move(x)}); }
+inline Expr argmin(Expr x) { return make(Op::ArgMin, {std::move(x)}); }
+inline Expr mean(Expr x) { return sum(std::move(x)) / cast(Type::F32, width()); }
+inline Expr pick(Expr in, Expr at) { return make(Op::Pick, {std::move(in), std::move(at)}); }
+// clang-format on
+
+} // namespace zmlx::lang

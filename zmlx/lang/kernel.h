@@ -1,0 +1,139 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "zmlx/export.h"
+#include "zmlx/lang/expr.h"
+
+namespace zmlx::lang {
+
+/// How an array meets the others.
+enum class Role : uint8_t {
+  Element, // broadcast with the other Element inputs, as MLX does
+  Scalar, // 0-d: a run-time number
+  Row, // read through Pick only: its rows broadcast, its last axis is its own
+  Whole, // a weight, a cache: read by the body of a stage
+};
+
+struct Input {
+  std::string name;
+  Role role = Role::Element;
+};
+
+/// The type of an output: `fixed`, else that of input `like`, else the
+/// promoted type of the Element inputs.
+struct Output {
+  std::string name;
+  Expr value;
+  int like = -1;
+  std::optional<Type> fixed;
+};
+
+/// What a kernel computes: one tree an output over numbered inputs. Outputs of
+/// one body share their loop: equal shapes, except that products of one row may
+/// have any number of places each.
+struct Body {
+  std::vector<Input> inputs;
+  std::vector<Output> outputs;
+};
+
+/// Compile-time numbers of a kernel: bits, group_size, dims.
+using Attributes = std::map<std::string, int>;
+
+/// Shapes and types of inputs for conformance and benchmarks; a kernel lists
+/// those that its formula makes interesting.
+struct Case {
+  std::string name; // "rows 33x11008"
+  std::vector<Shape> shapes; // one an input
+  Attributes attributes;
+  enum class Layout : uint8_t { Plain, Strided, Offset } layout = Layout::Plain;
+};
+
+/// Collects a kernel's definition; see the catalogue for examples.
+class ZMLX_API Define {
+ public:
+  explicit Define(const Attributes& given) : given_(given) {}
+
+  Expr input(std::string name, Role role = Role::Element);
+  Expr scalar(std::string name) {
+    return input(std::move(name), Role::Scalar);
+  }
+  /// A compile-time number: as given by the caller, else `otherwise`.
+  int attribute(const std::string& name, int otherwise);
+  /// A weight operand: one input `name`, and for bits > 0 also `name`_scales
+  /// and `name`_biases. bits = 0 is dense.
+  Weight weight(const std::string& name, int bits, int group_size);
+
+  void output(Expr value, std::string name = "out");
+  void output(Expr value, Type type, std::string name = "out");
+  void output_like(Expr value, const Expr& input, std::string name = "out");
+
+  void cases(std::vector<Case> list);
+
+  const Body& body() const {
+    return body_;
+  }
+  const std::vector<Case>& listed_cases() const {
+    return cases_;
+  }
+  /// Attributes that the definition asked for, with their values.
+  const Attributes& attributes() const {
+    return asked_;
+  }
+
+ private:
+  Attributes given_;
+  Attributes asked_;
+  Body body_;
+  std::vector<Case> cases_;
+};
+
+/// A kernel of the catalogue: its name, what it means, and its definition,
+/// from which everything else follows.
+class ZMLX_API Kernel {
+ public:
+  using Definition = std::function<void(Define&)>;
+
+  Kernel(std::string name, std::string summary, Definition define);
+
+  const std::string& name() const {
+    return name_;
+  }
+  const std::string& summary() const {
+    return summary_;
+  }
+  /// The definition for these attributes. UserError for an attribute that the
+  /// kernel does not have.
+  Define define(const Attributes& attributes = {}) const;
+  Body body(const Attributes& attributes = {}) const {
+    return define(attributes).body();
+  }
+
+ private:
+  std::string name_;
+  std::string summary_;
+  Definition definition_;
+};
+
+/// Shapes of the outputs. UserError when the inputs do not fit the body (their
+/// number, broadcasting, a weight's shape).
+ZMLX_API std::vector<Shape> infer_shapes(
+    const Body& body,
+    const std::vector<Shape>& inputs);
+
+/// Types of the outputs.
+ZMLX_API std::vector<Type> infer_types(
+    const Body& body,
+    const std::vector<Type>& inputs);
+
+/// MLX's broadcasting. UserError names both shapes where they do not fit.
+ZMLX_API Shape broadcast(const Shape& a, const Shape& b);
+
+/// 128 bits as text that are equal exactly for equal bodies: keys caches.
+ZMLX_API std::string content_key(const Body& body);
+
+} // namespace zmlx::lang

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "zmlx/export.h"
+#include "zmlx/lang/expr.h"
+
+namespace zmlx::lang {
+
+/// A typed straight-line program over registers, made from trees by lower().
+/// Each instruction gives one value for every place of the row, or one for the
+/// whole row when `uniform`. Registers are assigned once and numbered in order,
+/// so instruction i of a Code writes register i.
+struct Instruction {
+  Op op;
+  Type type; // compute type of the result
+  Type from = Type::F32; // compute type of the operands where it differs
+  bool uniform = false;
+  std::array<uint16_t, 3> in{}; // registers
+  double value = 0; // Constant
+  int number = -1; // Input and Pick: which input. Slot: which slot.
+  Type rounded = Type::F32; // As
+};
+
+/// The extra leaf of lowered code, beside Input, Constant, Index and Width:
+/// the result of a reduction of an earlier pass (or, in the store of a product,
+/// accumulator `number` at this place).
+inline constexpr Op kSlot = Op::Sum;
+
+using Code = std::vector<Instruction>;
+
+struct Reduction {
+  Op op; // Sum .. ArgMin
+  uint16_t value; // the register reduced
+  int slot; // where the result goes, in the register's type (Arg*: U32)
+};
+
+struct Store {
+  int output;
+  uint16_t value; // register; rounded to the output's type when stored
+};
+
+/// One sweep over a row: code, then what its values are reduced into and where
+/// they are stored. A uniform value that is stored gives an output of one
+/// element a row.
+struct Pass {
+  Code code;
+  std::vector<Reduction> reductions;
+  std::vector<Store> stores;
+};
+
+/// A map is one pass without reductions; softmax has three passes.
+struct RowProgram {
+  std::vector<Pass> passes;
+  int slots = 0;
+};
+
+enum class Stage : uint8_t { Map, Row, Product, Attention };
+
+struct AttentionTerm {
+  int q, k, v, length; // input numbers
+  double scale;
+};
+
+/// A kernel ready for a back end: typed, with one stage.
+///
+/// Product: `row` gives the row of K float values that is multiplied (its last
+/// pass has the single store {output -1, value}); accumulator t is its product
+/// with weights[t]; `store` runs over the M places of each output, where kSlot
+/// `number` t is accumulator t and Input is read at place m of the output row.
+/// Weights whose M differ belong to different outputs: then each output reads
+/// only accumulators of its own M.
+struct Program {
+  Stage stage = Stage::Map;
+  std::vector<Type> inputs;
+  std::vector<Type> outputs;
+  RowProgram row;
+  std::vector<Weight> weights;
+  Pass store;
+  AttentionTerm attention{};
+  /// Inputs read through Pick only, along their own last axis.
+  std::vector<bool> picked;
+};
+
+} // namespace zmlx::lang

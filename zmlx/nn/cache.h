@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -50,12 +51,14 @@ class ZMLX_API GrowingKVCache : public KVCache {
   int length() const {
     return offset_;
   }
-  /// Forgets the last n tokens; n at most length().
+  /// Forgets the last n tokens; UserError when n is not in 0 .. length().
   void trim(int n);
   /// The arrays held; empty before the first token.
   std::vector<mx::array> arrays() const;
 
  private:
+  void grow(const mx::array& keys, const mx::array& values);
+
   std::optional<mx::array> keys_;
   std::optional<mx::array> values_;
   int offset_ = 0;

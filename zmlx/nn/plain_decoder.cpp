@@ -1,0 +1,183 @@
+#include <algorithm>
+#include <cstdint>
+
+#include "zmlx/base/errors.h"
+#include "zmlx/nn/decoder.h"
+
+namespace zmlx::nn {
+
+namespace {
+
+// As mlx_lm's prefill_step_size.
+constexpr size_t prompt_chunk = 2048;
+
+using Held = std::vector<mx::array>;
+
+GrowingKVCache& growing(const std::unique_ptr<KVCache>& cache) {
+  return static_cast<GrowingKVCache&>(*cache);
+}
+
+class PlainState : public State {
+ public:
+  PlainState(const Decoder* owner, size_t layers, int capacity)
+      : owner_(owner), capacity_(capacity) {
+    for (size_t i = 0; i < layers; ++i) {
+      caches.push_back(std::make_unique<GrowingKVCache>());
+    }
+  }
+
+  int position() const override {
+    return caches.empty() ? 0 : growing(caches.front()).length();
+  }
+  int capacity() const override {
+    return capacity_;
+  }
+  const Decoder* owner() const {
+    return owner_;
+  }
+
+  void trim(int n) override {
+    if (n < 0 || n > position()) {
+      throw user_error(
+          "trim: cannot forget {} tokens of a state that holds {}",
+          n,
+          position());
+    }
+    for (auto& cache : caches) {
+      growing(cache).trim(n);
+    }
+  }
+
+  // Arrays are values: both states share their buffers until one is written.
+  std::unique_ptr<State> copy() const override {
+    auto twin = std::make_unique<PlainState>(owner_, 0, capacity_);
+    for (auto& cache : caches) {
+      twin->caches.push_back(std::make_unique<GrowingKVCache>(growing(cache)));
+    }
+    return twin;
+  }
+
+  size_t memory_bytes() const override {
+    size_t bytes = 0;
+    for (auto& array : arrays()) {
+      bytes += array.nbytes();
+    }
+    return bytes;
+  }
+
+  Held arrays() const {
+    Held all;
+    for (auto& cache : caches) {
+      auto held = growing(cache).arrays();
+      all.insert(all.end(), held.begin(), held.end());
+    }
+    return all;
+  }
+
+  Caches caches;
+
+ private:
+  const Decoder* owner_;
+  int capacity_;
+};
+
+uint64_t bytes_per_position(const DecoderShape& shape) {
+  uint64_t bytes = 0;
+  for (auto& cache : shape.caches) {
+    bytes += uint64_t{2} * cache.kv_heads * cache.head_dim * cache.dtype.size();
+  }
+  return bytes;
+}
+
+class PlainDecoder : public Decoder {
+ public:
+  explicit PlainDecoder(std::shared_ptr<const Model> model)
+      : model_(std::move(model)) {}
+
+  const DecoderShape& shape() const override {
+    return model_->shape();
+  }
+
+  std::unique_ptr<State> new_state(int capacity) override {
+    if (capacity < 1) {
+      throw user_error("capacity must be at least 1 token, got {}", capacity);
+    }
+    const uint64_t bytes = bytes_per_position(shape()) * capacity;
+    if (bytes > mx::get_memory_limit()) {
+      throw user_error(
+          "a context of {} tokens takes {} MiB, more than the {} MiB that this "
+          "machine gives",
+          capacity,
+          bytes >> 20,
+          mx::get_memory_limit() >> 20);
+    }
+    return std::make_unique<PlainState>(this, shape().caches.size(), capacity);
+  }
+
+  mx::array forward(const std::vector<int>& tokens, State& state) override {
+    auto& mine = own(state);
+    check_tokens(tokens, shape(), mine);
+    auto first = tokens.begin();
+    const auto last = tokens.end() - 1;
+    while (first != last) {
+      const auto count = std::min<size_t>(prompt_chunk, last - first);
+      run(&*first, count, mine);
+      mx::eval(mine.arrays());
+      mx::clear_cache();
+      first += count;
+    }
+    auto logits = run(&*last, 1, mine);
+    logits = mx::astype(mx::reshape(logits, {shape().vocab_size}), mx::float32);
+    mx::eval(logits);
+    return logits;
+  }
+
+ private:
+  PlainState& own(State& state) const {
+    auto* mine = dynamic_cast<PlainState*>(&state);
+    if (!mine || mine->owner() != this) {
+      throw user_error("forward: the state was made by another decoder");
+    }
+    return *mine;
+  }
+
+  static void check_tokens(
+      const std::vector<int>& tokens,
+      const DecoderShape& shape,
+      const State& state) {
+    if (tokens.empty()) {
+      throw user_error("forward: expected at least one token, got none");
+    }
+    for (int token : tokens) {
+      if (token < 0 || token >= shape.vocab_size) {
+        throw user_error(
+            "forward: token {} is not in the vocabulary of {} tokens",
+            token,
+            shape.vocab_size);
+      }
+    }
+    const auto room = static_cast<size_t>(state.capacity() - state.position());
+    if (tokens.size() > room) {
+      throw user_error(
+          "the context is full: {} tokens do not fit after {} of {}",
+          tokens.size(),
+          state.position(),
+          state.capacity());
+    }
+  }
+
+  mx::array run(const int* tokens, size_t count, PlainState& state) const {
+    mx::array input(tokens, {1, static_cast<int>(count)}, mx::int32);
+    return model_->forward(input, state.caches);
+  }
+
+  std::shared_ptr<const Model> model_;
+};
+
+} // namespace
+
+std::unique_ptr<Decoder> plain_decoder(std::shared_ptr<const Model> model) {
+  return std::make_unique<PlainDecoder>(std::move(model));
+}
+
+} // namespace zmlx::nn

@@ -11,12 +11,18 @@
 namespace zmlx::backend {
 
 /// An array as a back end sees it. Strides are in elements and may be 0
-/// (broadcast) or negative.
+/// (broadcast) or negative. Where `at` is given, element 0 is found when the
+/// launch runs: at data + *at * at_stride elements (the row of a table that the
+/// token names, the place in a cache that the position names). The caller
+/// answers for *at being in range. Maps and rows take such views for inputs and
+/// outputs, products and attention do not.
 struct View {
   void* data = nullptr;
   lang::Type type = lang::Type::F32;
   lang::Shape shape;
   lang::Strides strides;
+  const int32_t* at = nullptr;
+  int64_t at_stride = 0;
 };
 
 /// A kernel bound to memory. What the views point to is read when it runs, so

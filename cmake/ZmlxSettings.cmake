@@ -17,6 +17,10 @@ endif()
 set(ZMLX_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them: address, undefined, thread")
 add_library(zmlx_flags INTERFACE)
 target_compile_options(zmlx_flags INTERFACE -Wall -Wextra -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # False alarms on std::string (GCC bug 105329).
+  target_compile_options(zmlx_flags INTERFACE -Wno-restrict)
+endif()
 target_include_directories(zmlx_flags INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
 if(ZMLX_SANITIZE)
   target_compile_options(zmlx_flags INTERFACE -fsanitize=${ZMLX_SANITIZE} -fno-omit-frame-pointer

@@ -46,9 +46,7 @@ EnvironmentError environment_error(
 }
 
 template <typename... Args>
-InternalError internal_error(
-    fmt::format_string<Args...> text,
-    Args&&... args) {
+InternalError internal_error(fmt::format_string<Args...> text, Args&&... args) {
   return InternalError(fmt::format(text, std::forward<Args>(args)...));
 }
 

@@ -41,8 +41,9 @@ struct Body {
   std::vector<Output> outputs;
 };
 
-/// Compile-time numbers of a kernel: bits, group_size, dims.
-using Attributes = std::map<std::string, int>;
+/// Compile-time numbers of a kernel: bits, group_size, dims, the scale of an
+/// attention.
+using Attributes = std::map<std::string, double>;
 
 /// Shapes and types of inputs for conformance and benchmarks; a kernel lists
 /// those that its formula makes interesting.
@@ -62,8 +63,11 @@ class ZMLX_API Define {
   Expr scalar(std::string name) {
     return input(std::move(name), Role::Scalar);
   }
-  /// A compile-time number: as given by the caller, else `otherwise`.
+  /// A compile-time integer: as given by the caller, else `otherwise`.
+  /// UserError when the given one is not an integer.
   int attribute(const std::string& name, int otherwise);
+  /// A compile-time number.
+  double number(const std::string& name, double otherwise);
   /// A weight operand: one input `name`, and for bits > 0 also `name`_scales
   /// and `name`_biases. bits = 0 is dense.
   Weight weight(const std::string& name, int bits, int group_size);

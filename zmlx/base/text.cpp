@@ -39,13 +39,14 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
-// Digits after the point that leave three significant ones.
+// Digits after the point that leave three significant ones; what rounds up to
+// the next power of ten has one fewer.
 int decimals(double magnitude) {
-  if (magnitude >= 100 || magnitude == 0) {
+  if (magnitude == 0) {
     return 0;
   }
-  return std::clamp(
-      2 - static_cast<int>(std::floor(std::log10(magnitude))), 0, 9);
+  auto power = static_cast<int>(std::floor(std::log10(magnitude * 1.0005)));
+  return std::clamp(2 - power, 0, 9);
 }
 
 std::string

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <mlx/mlx.h>
+
+#include "zmlx/export.h"
+#include "zmlx/lang/kernel.h"
+
+/// Kernels as nodes of MLX's graph. A node works under eval, async_eval, grad,
+/// vjp, jvp, vmap and compile; gradients and vmap go through the reference
+/// (op/reference.h).
+namespace zmlx::op {
+
+namespace mx = mlx::core;
+
+/// What a node of ours computes.
+struct Call {
+  lang::Body body;
+  std::string kernel; // name in the catalogue, or of the formula
+  lang::Attributes attributes;
+  std::string key; // lang::content_key(body)
+};
+
+ZMLX_API std::shared_ptr<const Call> make_call(
+    std::string kernel,
+    lang::Body body,
+    lang::Attributes attributes = {});
+
+/// The outputs of a body on these inputs, in MLX's graph. Evaluates nothing:
+/// inputs may be placeholders without data. UserError, naming the kernel, where
+/// number, types or shapes of the inputs do not fit.
+ZMLX_API std::vector<mx::array> apply(
+    const std::shared_ptr<const Call>& call,
+    std::vector<mx::array> inputs,
+    mx::StreamOrDevice stream = {});
+
+ZMLX_API std::vector<mx::array> apply(
+    const std::string& kernel,
+    const lang::Body& body,
+    std::vector<mx::array> inputs,
+    const lang::Attributes& attributes = {});
+
+/// The call whose output `a` is (number a.sibling_position()); null where
+/// another primitive, or none, made it. Lives as long as a's primitive.
+ZMLX_API const Call* call_of(const mx::array& a);
+/// The same, to keep.
+ZMLX_API std::shared_ptr<const Call> shared_call_of(const mx::array& a);
+
+/// Evaluations that the reference did because no peer could.
+struct Fallback {
+  std::string kernel;
+  std::string reason;
+  int64_t count;
+};
+ZMLX_API std::vector<Fallback> fallbacks();
+
+} // namespace zmlx::op

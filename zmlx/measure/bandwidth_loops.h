@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace zmlx::measure {
+
+/// Counts of floats that the loops take are multiples of this, and pointers
+/// are aligned to its bytes.
+inline constexpr std::size_t bandwidth_block = 1024;
+
+/// Reads `count` floats; the result depends on every one.
+std::uint32_t read_all(const float* data, std::size_t count);
+
+/// a[i] = b[i] + 3 * c[i], with stores that bypass the caches; visible to
+/// other threads when it returns.
+void triad(float* a, const float* b, const float* c, std::size_t count);
+
+} // namespace zmlx::measure

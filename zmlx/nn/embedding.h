@@ -20,6 +20,11 @@ class Embedding {
     return matrix_.apply(x);
   }
 
+  /// The type of what comes out.
+  mx::Dtype dtype() const {
+    return matrix_.compute_dtype();
+  }
+
   void collect(const std::string& name, NamedArrays& out) const {
     matrix_.collect(name, out);
   }

@@ -45,7 +45,7 @@ Matrix::Matrix(
       packing_(std::move(packing)),
       // mxfp4 keeps its scales as bytes; what comes out is the caller's x type.
       compute_(
-          biases_ ? biases_->compute_dtype() : compute_dtype(mx::bfloat16)),
+          biases_ ? biases_->compute_dtype() : nn::compute_dtype(mx::bfloat16)),
       rows_(weight_.stored().shape(0)),
       columns_(columns_of(weight_, packing_.bits)) {
   const int groups = columns_ / packing_.group_size;

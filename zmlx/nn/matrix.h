@@ -34,6 +34,10 @@ class ZMLX_API Matrix {
   int columns() const {
     return columns_;
   }
+  /// The type of take(), and of apply() to an x of that type.
+  mx::Dtype compute_dtype() const {
+    return compute_;
+  }
   bool packed() const {
     return scales_.has_value();
   }

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <compare>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <mlx/mlx.h>
+
+#include "zmlx/export.h"
+#include "zmlx/lang/kernel.h"
+
+namespace zmlx::graph {
+
+namespace mx = mlx::core;
+
+/// Result `result` of node `node`.
+struct Ref {
+  int node = -1;
+  int result = 0;
+  auto operator<=>(const Ref&) const = default;
+};
+
+/// How a reader sees the storage of a value, in elements. Where `at` names a
+/// 0-d int32 value, element 0 stands at offset + at * at_stride: the row of a
+/// table that the token names, the place in a cache that the position names.
+struct View {
+  lang::Shape shape;
+  lang::Strides strides;
+  int64_t offset = 0;
+  Ref at;
+  int64_t at_stride = 0;
+  bool operator==(const View&) const = default;
+};
+
+/// A value as a node reads it.
+struct Operand {
+  Ref value;
+  View view;
+  bool operator==(const Operand&) const = default;
+};
+
+/// What a node makes. Its storage is its own, contiguous, of `shape`; with a
+/// `target` it is instead written into that view of an earlier value, and who
+/// refers to the result sees the whole of the earlier value, changed.
+struct Result {
+  std::string name;
+  lang::Type type;
+  lang::Shape shape;
+  std::optional<Operand> target;
+};
+
+enum class Kind : uint8_t {
+  Placeholder, // given anew each step: token, position, caches
+  Constant, // known when the graph was made: weights, tables
+  Kernel, // a body of the language
+  Foreign, // an MLX primitive that has no kernel here
+};
+
+/// One node. Values refer to nodes that stand earlier in the graph.
+struct Node {
+  Kind kind;
+  std::string name; // "token"; a weight's name; a kernel's name; "FFT"
+  std::vector<Result> results;
+  std::vector<Operand> operands; // Kernel, Foreign: one an input
+  lang::Body body; // Kernel
+  std::optional<mx::array> array; // Placeholder, Constant
+  std::shared_ptr<mx::Primitive> primitive; // Foreign
+  std::string reason; // Foreign: why it has no kernel
+  std::vector<std::string> sites; // where in the model its parts stood
+  std::vector<std::string> folds; // which folds made it
+  int group = -1; // nodes of one group run in one launch
+};
+
+/// A step as a list of nodes in an order that can be run. Immutable by habit:
+/// folds take a copy.
+struct Graph {
+  std::vector<Node> nodes;
+  struct Output {
+    std::string name;
+    Operand value;
+  };
+  std::vector<Output> outputs;
+
+  const Result& result(Ref ref) const {
+    return nodes[ref.node].results[ref.result];
+  }
+};
+
+/// Shape of the storage behind a value: the target's where it has one.
+ZMLX_API const lang::Shape& storage_shape(const Graph& graph, Ref ref);
+
+/// The value whose storage `ref` shares: the start of its chain of targets.
+ZMLX_API Ref storage_of(const Graph& graph, Ref ref);
+
+/// Who reads a value: operand `operand` of node `node`, or output `operand`
+/// where node is -1. Targets and `at`s count as reads, with operand -1.
+struct Reader {
+  int node;
+  int operand;
+};
+ZMLX_API std::vector<std::vector<Reader>> readers(const Graph& graph);
+
+/// InternalError that names the node when an invariant is broken: order, view
+/// inside its storage, as many operands as inputs, shapes that fit the body.
+ZMLX_API void check(const Graph& graph);
+
+/// Without the nodes that no output or target needs, numbered anew.
+ZMLX_API Graph compact(const Graph& graph);
+
+} // namespace zmlx::graph

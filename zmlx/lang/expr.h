@@ -17,7 +17,7 @@ namespace zmlx::lang {
 enum class Op : uint8_t {
   // Leaves.
   Input, // the element of input `input` at this place
-  Constant, // `value`; takes the type of what it meets (int32 if integral)
+  Constant, // `value`, an integer where `type` is I32; see Expr(double)
   Index, // the place along the last axis: 0 .. D-1, int32
   Width, // D, the length of the last axis, int32
   // One operand.
@@ -108,7 +108,11 @@ struct Node;
 /// the inputs when a kernel is lowered (lang/lower.h).
 class ZMLX_API Expr {
  public:
-  Expr(double constant); // NOLINT: a number is an expression
+  /// A number is an expression. It takes the type of what it meets, as a
+  /// Python number does beside an MLX array: an integer beside floats is a
+  /// float; 2.0 beside integers makes float32. Numbers among themselves are
+  /// computed in double, integers as integers (1 / 3 is 0, 1.0 / 3 is not).
+  Expr(double constant); // NOLINT
   Expr(int constant); // NOLINT
   explicit Expr(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
 
@@ -126,13 +130,16 @@ class ZMLX_API Expr {
   std::shared_ptr<const Node> node_;
 };
 
-struct Node {
+struct ZMLX_API Node {
   Op op;
   std::vector<Expr> args;
   double value = 0; // Constant; Attention: the scale
   int input = -1; // Input
-  Type type = Type::F32; // As, Cast
+  Type type = Type::F32; // As, Cast; Constant: I32 or F32 as it was written
   Weight weight; // Product
+
+  /// Trees of any depth are freed without recursion.
+  ~Node();
 };
 
 /// The node with these operands. InternalError when their number is wrong.
@@ -145,10 +152,15 @@ ZMLX_API Expr product(Expr x, Weight weight);
 /// scale q k^T over the first `length` keys, times v. All operands are inputs.
 ZMLX_API Expr attention(Expr q, Expr k, Expr v, Expr length, double scale);
 
+/// A number written with a point (F32) or without (I32).
+ZMLX_API Expr constant(double value, Type written);
+
 /// Same structure, inputs and constants (bit patterns).
 ZMLX_API bool equal(const Expr& a, const Expr& b);
 
-/// The tree with each Input replaced by replacements[input].
+/// The tree with each Input replaced by replacements[input]. Sub-trees that
+/// were shared stay shared. Inputs that hold a weight must be replaced by
+/// inputs (InternalError).
 ZMLX_API Expr
 substitute(const Expr& tree, const std::vector<Expr>& replacements);
 

@@ -25,7 +25,9 @@ struct Input {
 };
 
 /// The type of an output: `fixed`, else that of input `like`, else the
-/// promoted type of the Element inputs.
+/// promoted type of the Element inputs (of the Row, Whole and Scalar inputs, in
+/// this order, where there are none); where that is an integer and the value is
+/// a float, the value's type. Attention: that of q.
 struct Output {
   std::string name;
   Expr value;
@@ -123,13 +125,24 @@ class ZMLX_API Kernel {
   Definition definition_;
 };
 
-/// Shapes of the outputs. UserError when the inputs do not fit the body (their
-/// number, broadcasting, a weight's shape).
+/// Shapes of the outputs. UserError, naming the input, when the inputs do not
+/// fit the body (their number, broadcasting, a weight's shape).
+/// - Maps and rows: the broadcast shape of all Element inputs, and of the Row
+///   inputs with 1 for their last axis; without its last axis for an output
+///   that has one element a row.
+/// - Product: the broadcast shape of what the product reads, with the weight's
+///   rows for its last axis; other Element inputs must broadcast to it.
+/// - Attention: the shape of q.
 ZMLX_API std::vector<Shape> infer_shapes(
     const Body& body,
     const std::vector<Shape>& inputs);
 
-/// Types of the outputs.
+/// For each output, whether it has one element a row: it depends on a reduction
+/// or a Pick, and on nothing else that varies along the last axis. An output of
+/// numbers and scalars alone fills its row.
+ZMLX_API std::vector<bool> one_a_row(const Body& body);
+
+/// Types of the outputs. UserError where an operation has no meaning for them.
 ZMLX_API std::vector<Type> infer_types(
     const Body& body,
     const std::vector<Type>& inputs);

@@ -14,12 +14,20 @@ namespace zmlx::lang {
 /// Each instruction gives one value for every place of the row, or one for the
 /// whole row when `uniform`. Registers are assigned once and numbered in order,
 /// so instruction i of a Code writes register i.
+///
+/// Registers have one of the types F32, F64, I32, U32, I64, U64 and Bool. Bool
+/// holds 0 or 1 and comes only from comparisons, Not, And, Or and a Cast to
+/// Bool (x != 0); its uses are Not, And, Or, the condition of Select, Cast from
+/// Bool, and a Store. An Input or Pick of a bool array gives I32, 0 or 1. All
+/// operands have type `from` (Select: the first is Bool, the others `from`;
+/// Pick: the place, an integer): conversions are Casts of their own. Where an
+/// As stands, compute_type(rounded) is `type` and rounding does change values.
 struct Instruction {
   Op op;
   Type type; // compute type of the result
-  Type from = Type::F32; // compute type of the operands where it differs
+  Type from = Type::F32; // compute type of the operands; `type` for leaves
   bool uniform = false;
-  std::array<uint16_t, 3> in{}; // registers
+  std::array<uint16_t, 3> in{}; // registers; Pick: in[0] is the place
   double value = 0; // Constant
   int number = -1; // Input and Pick: which input. Slot: which slot.
   Type rounded = Type::F32; // As
@@ -34,30 +42,36 @@ using Code = std::vector<Instruction>;
 
 struct Reduction {
   Op op; // Sum .. ArgMin
-  uint16_t value; // the register reduced
+  uint16_t value; // the register reduced; a uniform one counts at every place
   int slot; // where the result goes, in the register's type (Arg*: U32)
 };
 
 struct Store {
   int output;
   uint16_t value; // register; rounded to the output's type when stored
+  /// The output has one element a row (the value is then uniform). Else it has
+  /// one a place, and a uniform value fills the row.
+  bool one_a_row = false;
 };
 
 /// One sweep over a row: code, then what its values are reduced into and where
-/// they are stored. A uniform value that is stored gives an output of one
-/// element a row.
+/// they are stored. Outputs are stored in the last pass that reads element
+/// inputs or later, so that an output may take an input's memory.
 struct Pass {
   Code code;
   std::vector<Reduction> reductions;
   std::vector<Store> stores;
 };
 
-/// A map is one pass without reductions; softmax has three passes.
+/// A map is one pass without reductions; softmax has three passes. A pass may
+/// be all uniform (the last one of sum(x) / width).
 struct RowProgram {
   std::vector<Pass> passes;
   int slots = 0;
 };
 
+/// Map: one pass whose places do not know their row (no Index, Width, Pick or
+/// reduction), so that axes may be joined. Row: everything else on rows.
 enum class Stage : uint8_t { Map, Row, Product, Attention };
 
 struct AttentionTerm {
@@ -71,6 +85,7 @@ struct AttentionTerm {
 /// pass has the single store {output -1, value}); accumulator t is its product
 /// with weights[t]; `store` runs over the M places of each output, where kSlot
 /// `number` t is accumulator t and Input is read at place m of the output row.
+/// The accumulators and the row multiplied are F32 (F64 where x is float64).
 /// Weights whose M differ belong to different outputs: then each output reads
 /// only accumulators of its own M.
 struct Program {

@@ -37,8 +37,16 @@ ZMLX_API bool is_float(Type type);
 /// integers of up to 32 bits except U32, which stays; int64 and uint64 stay.
 ZMLX_API Type compute_type(Type type);
 
+ZMLX_API bool is_integer(Type type); // not Bool
+
 /// The compute type of an operation on values of two compute types: the wider
-/// float, else float over integer, else the wider integer.
+/// float, else float over integer, else the wider integer; int32 with uint32
+/// gives int64, int64 with uint64 gives uint64.
 ZMLX_API Type promote(Type a, Type b);
+
+/// The type that MLX stores the result of an operation on arrays of these two
+/// types in: float16 with bfloat16 gives float32, a float keeps its type beside
+/// integers, int8 with uint8 gives int16.
+ZMLX_API Type promote_stored(Type a, Type b);
 
 } // namespace zmlx::lang

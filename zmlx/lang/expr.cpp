@@ -1,0 +1,236 @@
+#include "zmlx/lang/expr.h"
+
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "zmlx/base/errors.h"
+#include "zmlx/lang/intern.h"
+
+namespace zmlx::lang {
+namespace {
+
+struct OpFacts {
+  std::string_view name;
+  int arity;
+};
+
+// In the order of Op.
+constexpr OpFacts kFacts[] = {
+    {"input", 0},  {"constant", 0}, {"index", 0},   {"width", 0},
+    {"as", 1},     {"cast", 1},     {"-", 1},       {"abs", 1},
+    {"exp", 1},    {"expm1", 1},    {"log", 1},     {"log1p", 1},
+    {"sqrt", 1},   {"rsqrt", 1},    {"sin", 1},     {"cos", 1},
+    {"tanh", 1},   {"sigmoid", 1},  {"erf", 1},     {"floor", 1},
+    {"ceil", 1},   {"round", 1},    {"!", 1},       {"+", 2},
+    {"-", 2},      {"*", 2},        {"/", 2},       {"%", 2},
+    {"pow", 2},    {"max", 2},      {"min", 2},     {"&&", 2},
+    {"||", 2},     {"&", 2},        {"|", 2},       {"^", 2},
+    {"<<", 2},     {">>", 2},       {"<", 2},       {"<=", 2},
+    {"==", 2},     {"!=", 2},       {"select", 3},  {"sum", 1},
+    {"prod", 1},   {"max_of", 1},   {"min_of", 1},  {"argmax", 1},
+    {"argmin", 1}, {"pick", 2},     {"product", 1}, {"attention", 4},
+};
+static_assert(std::size(kFacts) == static_cast<size_t>(Op::Attention) + 1);
+
+const OpFacts& facts(Op op) {
+  return kFacts[static_cast<size_t>(op)];
+}
+
+Expr from_node(Node* node) {
+  return Expr(std::shared_ptr<const Node>(node));
+}
+
+Expr with_args(const Node& node, std::vector<Expr> args) {
+  return from_node(new Node{
+      node.op,
+      std::move(args),
+      node.value,
+      node.input,
+      node.type,
+      node.weight});
+}
+
+} // namespace
+
+int arity(Op op) {
+  return facts(op).arity;
+}
+
+std::string_view name_of(Op op) {
+  return facts(op).name;
+}
+
+bool is_reduction(Op op) {
+  return op >= Op::Sum && op <= Op::ArgMin;
+}
+
+Node::~Node() {
+  // The destructor of the last owner of a deep tree would call itself once a
+  // level; instead the outermost call frees what the inner ones hand to it.
+  thread_local std::vector<Expr>* pending = nullptr;
+  if (pending != nullptr) {
+    pending->insert(
+        pending->end(),
+        std::make_move_iterator(args.begin()),
+        std::make_move_iterator(args.end()));
+    return;
+  }
+  std::vector<Expr> stack = std::move(args);
+  pending = &stack;
+  while (!stack.empty()) {
+    Expr last = std::move(stack.back());
+    stack.pop_back();
+  }
+  pending = nullptr;
+}
+
+Expr::Expr(double constant)
+    : node_(new Node{.op = Op::Constant, .args = {}, .value = constant}) {}
+
+Expr::Expr(int constant)
+    : node_(new Node{
+          .op = Op::Constant,
+          .args = {},
+          .value = static_cast<double>(constant),
+          .type = Type::I32}) {}
+
+Expr constant(double value, Type written) {
+  return from_node(new Node{
+      .op = Op::Constant, .args = {}, .value = value, .type = written});
+}
+
+Expr make(Op op, std::vector<Expr> args) {
+  if (static_cast<int>(args.size()) != arity(op)) {
+    throw internal_error(
+        "{} takes {} operands, got {}", name_of(op), arity(op), args.size());
+  }
+  return from_node(new Node{.op = op, .args = std::move(args)});
+}
+
+Expr input(int number) {
+  return from_node(new Node{.op = Op::Input, .args = {}, .input = number});
+}
+
+Expr as(Type type, Expr x) {
+  return from_node(
+      new Node{.op = Op::As, .args = {std::move(x)}, .type = type});
+}
+
+Expr cast(Type type, Expr x) {
+  return from_node(
+      new Node{.op = Op::Cast, .args = {std::move(x)}, .type = type});
+}
+
+Expr product(Expr x, Weight weight) {
+  return from_node(
+      new Node{.op = Op::Product, .args = {std::move(x)}, .weight = weight});
+}
+
+Expr attention(Expr q, Expr k, Expr v, Expr length, double scale) {
+  return from_node(new Node{
+      .op = Op::Attention,
+      .args = {std::move(q), std::move(k), std::move(v), std::move(length)},
+      .value = scale});
+}
+
+bool equal(const Expr& a, const Expr& b) {
+  if (a.get() == b.get()) {
+    return true;
+  }
+  Interner structures;
+  return structures.number(a) == structures.number(b);
+}
+
+std::vector<const Node*> postorder(const std::vector<Expr>& roots) {
+  struct Step {
+    const Node* node;
+    size_t next; // operand to visit next
+  };
+  std::vector<const Node*> order;
+  std::unordered_set<const Node*> seen;
+  std::vector<Step> stack;
+  for (const Expr& root : roots) {
+    if (seen.insert(root.get()).second) {
+      stack.push_back({root.get(), 0});
+    }
+    while (!stack.empty()) {
+      Step& step = stack.back();
+      if (step.next == step.node->args.size()) {
+        order.push_back(step.node);
+        stack.pop_back();
+        continue;
+      }
+      const Node* arg = step.node->args[step.next++].get();
+      if (seen.insert(arg).second) {
+        stack.push_back({arg, 0});
+      }
+    }
+  }
+  return order;
+}
+
+namespace {
+
+using Replaced = std::unordered_map<const Node*, Expr>;
+
+const Expr& replacement_of(int number, const std::vector<Expr>& replacements) {
+  if (number < 0 || number >= static_cast<int>(replacements.size())) {
+    throw internal_error(
+        "substitute: input {} of {}", number, replacements.size());
+  }
+  return replacements[number];
+}
+
+int renumber(int number, const std::vector<Expr>& replacements) {
+  if (number < 0) {
+    return number;
+  }
+  const Expr& by = replacement_of(number, replacements);
+  if (by->op != Op::Input) {
+    throw internal_error(
+        "substitute: input {} holds a weight and must stay an input", number);
+  }
+  return by->input;
+}
+
+Expr replace(
+    const Expr& tree,
+    const Replaced& done,
+    const std::vector<Expr>& replacements) {
+  const Node& node = *tree;
+  if (node.op == Op::Input) {
+    return replacement_of(node.input, replacements);
+  }
+  std::vector<Expr> args;
+  args.reserve(node.args.size());
+  bool changed = false;
+  for (const Expr& arg : node.args) {
+    args.push_back(done.at(arg.get()));
+    changed |= args.back().get() != arg.get();
+  }
+  if (node.op == Op::Product) {
+    Weight weight = node.weight;
+    weight.w = renumber(weight.w, replacements);
+    weight.scales = renumber(weight.scales, replacements);
+    weight.biases = renumber(weight.biases, replacements);
+    return product(std::move(args[0]), weight);
+  }
+  return changed ? with_args(node, std::move(args)) : tree;
+}
+
+} // namespace
+
+Expr substitute(const Expr& tree, const std::vector<Expr>& replacements) {
+  Replaced done;
+  for (const Node* node : postorder({tree})) {
+    for (const Expr& arg : node->args) {
+      if (!done.contains(arg.get())) {
+        done.emplace(arg.get(), replace(arg, done, replacements));
+      }
+    }
+  }
+  return replace(tree, done, replacements);
+}
+
+} // namespace zmlx::lang

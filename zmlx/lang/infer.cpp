@@ -1,0 +1,378 @@
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "zmlx/base/errors.h"
+#include "zmlx/lang/kernel.h"
+
+namespace zmlx::lang {
+namespace {
+
+std::string to_string(const Shape& shape) {
+  return fmt::format("({})", fmt::join(shape, ", "));
+}
+
+std::optional<Shape> try_broadcast(const Shape& a, const Shape& b) {
+  const Shape& longer = a.size() >= b.size() ? a : b;
+  const Shape& shorter = a.size() >= b.size() ? b : a;
+  Shape result = longer;
+  size_t skip = longer.size() - shorter.size();
+  for (size_t i = 0; i < shorter.size(); ++i) {
+    int64_t& have = result[skip + i];
+    if (have == 1) {
+      have = shorter[i];
+    } else if (shorter[i] != 1 && shorter[i] != have) {
+      return {};
+    }
+  }
+  return result;
+}
+
+/// Where the inputs of a body are read.
+struct Uses {
+  std::vector<bool> in_product; // below a product
+  std::vector<bool> outside;
+  std::vector<const Node*> products;
+  const Node* attention = nullptr;
+  bool along_row = false; // a reduction, Pick, Index or Width
+};
+
+void mark(const std::vector<Expr>& roots, std::vector<bool>& read) {
+  for_each_node(roots, [&](const Node& node) {
+    if (node.op == Op::Input) {
+      read.at(node.input) = true;
+    }
+  });
+}
+
+// What is read without going below a product.
+void mark_outside(const Body& body, Uses& uses) {
+  std::unordered_set<const Node*> seen;
+  std::vector<const Node*> stack;
+  for (const Output& output : body.outputs) {
+    stack.push_back(output.value.get());
+  }
+  while (!stack.empty()) {
+    const Node* node = stack.back();
+    stack.pop_back();
+    if (!seen.insert(node).second) {
+      continue;
+    }
+    if (node->op == Op::Input) {
+      uses.outside.at(node->input) = true;
+    }
+    if (node->op != Op::Product) {
+      for (const Expr& arg : node->args) {
+        stack.push_back(arg.get());
+      }
+    }
+  }
+}
+
+Uses find_uses(const Body& body) {
+  Uses uses;
+  uses.in_product.resize(body.inputs.size());
+  uses.outside.resize(body.inputs.size());
+  std::vector<Expr> roots;
+  std::vector<Expr> rows;
+  for (const Output& output : body.outputs) {
+    roots.push_back(output.value);
+  }
+  for_each_node(roots, [&](const Node& node) {
+    if (node.op == Op::Product) {
+      uses.products.push_back(&node);
+      rows.push_back(node.args[0]);
+    } else if (node.op == Op::Attention) {
+      uses.attention = &node;
+    }
+    uses.along_row |= is_reduction(node.op) || node.op == Op::Pick ||
+        node.op == Op::Index || node.op == Op::Width;
+  });
+  mark(rows, uses.in_product);
+  mark_outside(body, uses);
+  return uses;
+}
+
+class ShapeInference {
+ public:
+  ShapeInference(const Body& body, const std::vector<Shape>& inputs)
+      : body_(body), inputs_(inputs) {
+    if (inputs.size() != body.inputs.size()) {
+      throw user_error(
+          "expected {} arrays ({}), got {}",
+          body.inputs.size(),
+          names(),
+          inputs.size());
+    }
+    uses_ = find_uses(body);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (body.inputs[i].role == Role::Scalar && !inputs[i].empty()) {
+        throw user_error(
+            "{}: expected a number (a 0-d array), got shape {}",
+            body.inputs[i].name,
+            to_string(inputs[i]));
+      }
+    }
+  }
+
+  std::vector<Shape> run() const {
+    if (uses_.attention != nullptr) {
+      return std::vector<Shape>(body_.outputs.size(), attention());
+    }
+    return uses_.products.empty() ? rows() : products();
+  }
+
+ private:
+  std::string names() const {
+    std::vector<std::string> all;
+    for (const Input& input : body_.inputs) {
+      all.push_back(input.name);
+    }
+    return fmt::format("{}", fmt::join(all, ", "));
+  }
+
+  bool broadcasts(size_t i) const {
+    return body_.inputs[i].role == Role::Element ||
+        body_.inputs[i].role == Role::Row;
+  }
+
+  // How input i meets the others: a Row keeps its last axis to itself.
+  Shape meeting_shape(size_t i) const {
+    Shape shape = inputs_[i];
+    if (body_.inputs[i].role == Role::Row) {
+      if (shape.empty()) {
+        throw user_error(
+            "{}: expected an array with rows, got a 0-d one",
+            body_.inputs[i].name);
+      }
+      shape.back() = 1;
+    }
+    return shape;
+  }
+
+  template <typename Take>
+  Shape broadcast_of(Take take) const {
+    Shape result;
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      if (!broadcasts(i) || !take(i)) {
+        continue;
+      }
+      auto both = try_broadcast(result, meeting_shape(i));
+      if (!both) {
+        throw user_error(
+            "{}: shape {} does not broadcast with {} of the inputs before it",
+            body_.inputs[i].name,
+            to_string(inputs_[i]),
+            to_string(result));
+      }
+      result = *both;
+    }
+    return result;
+  }
+
+  std::vector<Shape> rows() const {
+    Shape shape = broadcast_of([](size_t) { return true; });
+    if (uses_.along_row && shape.empty()) {
+      throw user_error(
+          "{}: a formula along the last axis needs at least one axis, got "
+          "0-d arrays",
+          names());
+    }
+    std::vector<bool> short_one = one_a_row(body_);
+    std::vector<Shape> result;
+    for (bool drop : short_one) {
+      result.push_back(shape);
+      if (drop) {
+        result.back().pop_back();
+      }
+    }
+    return result;
+  }
+
+  [[noreturn]] void wrong(int input, const std::string& expected) const {
+    throw user_error(
+        "{}: expected shape {}, got {}",
+        body_.inputs.at(input).name,
+        expected,
+        to_string(inputs_.at(input)));
+  }
+
+  // Checks a weight for rows of K; returns its number of rows.
+  int64_t weight_rows(const Weight& weight, int64_t k) const {
+    const Shape& w = inputs_.at(weight.w);
+    if (weight.format == WeightFormat::Dense) {
+      if (w.size() != 2 || w[1] != k) {
+        wrong(weight.w, fmt::format("(M, {})", k));
+      }
+      return w[0];
+    }
+    if (weight.group_size <= 0 || k % weight.group_size != 0) {
+      throw user_error(
+          "{}: rows of {} are not a whole number of groups of {}",
+          body_.inputs.at(weight.w).name,
+          k,
+          weight.group_size);
+    }
+    if (w.size() != 2 || w[1] * 32 != k * weight.bits) {
+      wrong(
+          weight.w,
+          fmt::format(
+              "(M, {}) for {} bits and rows of {}",
+              k * weight.bits / 32,
+              weight.bits,
+              k));
+    }
+    for (int part : {weight.scales, weight.biases}) {
+      if (inputs_.at(part) != Shape{w[0], k / weight.group_size}) {
+        wrong(part, to_string({w[0], k / weight.group_size}));
+      }
+    }
+    return w[0];
+  }
+
+  Shape product_shape(const Output& output, const Shape& x) const {
+    std::optional<int64_t> places;
+    for_each_node({output.value}, [&](const Node& node) {
+      if (node.op != Op::Product) {
+        return;
+      }
+      int64_t m = weight_rows(node.weight, x.back());
+      if (places && *places != m) {
+        throw user_error(
+            "{}: output '{}' joins products of {} and {} rows of weights",
+            body_.inputs.at(node.weight.w).name,
+            output.name,
+            *places,
+            m);
+      }
+      places = m;
+    });
+    if (!places) {
+      throw user_error(
+          "output '{}' has no product, unlike the other outputs", output.name);
+    }
+    Shape shape = x;
+    shape.back() = *places;
+    return shape;
+  }
+
+  std::vector<Shape> products() const {
+    Shape x = broadcast_of([&](size_t i) { return uses_.in_product[i]; });
+    if (x.empty()) {
+      throw user_error(
+          "{}: the row of a product needs at least one axis", names());
+    }
+    std::vector<Shape> result;
+    for (const Output& output : body_.outputs) {
+      Shape shape = product_shape(output, x);
+      Body alone{body_.inputs, {output}};
+      Uses uses = find_uses(alone);
+      for (size_t i = 0; i < inputs_.size(); ++i) {
+        if (broadcasts(i) && uses.outside[i] &&
+            try_broadcast(shape, meeting_shape(i)) != shape) {
+          wrong(
+              static_cast<int>(i),
+              fmt::format("one that broadcasts to {}", to_string(shape)));
+        }
+      }
+      result.push_back(shape);
+    }
+    return result;
+  }
+
+  Shape attention() const {
+    const Node& node = *uses_.attention;
+    int number[4];
+    for (int i = 0; i < 4; ++i) {
+      if (node.args[i]->op != Op::Input) {
+        throw user_error("attention: operand {} is not an input", i);
+      }
+      number[i] = node.args[i]->input;
+    }
+    const Shape& q = inputs_.at(number[0]);
+    const Shape& k = inputs_.at(number[1]);
+    if (q.size() != 4 || q[2] != 1) {
+      wrong(number[0], "(B, H, 1, D)");
+    }
+    if (k.size() != 4 || k[0] != q[0] || k[3] != q[3] || k[1] == 0 ||
+        q[1] % k[1] != 0) {
+      wrong(
+          number[1],
+          fmt::format(
+              "({}, H_kv, capacity, {}) with H_kv a divisor of {}",
+              q[0],
+              q[3],
+              q[1]));
+    }
+    if (inputs_.at(number[2]) != k) {
+      wrong(number[2], to_string(k));
+    }
+    if (!inputs_.at(number[3]).empty()) {
+      wrong(number[3], "()");
+    }
+    return q;
+  }
+
+  const Body& body_;
+  const std::vector<Shape>& inputs_;
+  Uses uses_;
+};
+
+} // namespace
+
+Shape broadcast(const Shape& a, const Shape& b) {
+  auto shape = try_broadcast(a, b);
+  if (!shape) {
+    throw user_error(
+        "shapes {} and {} do not broadcast", to_string(a), to_string(b));
+  }
+  return *shape;
+}
+
+std::vector<bool> one_a_row(const Body& body) {
+  struct Facts {
+    bool varies; // along the last axis
+    bool row; // depends on a reduction or a Pick
+  };
+  std::unordered_map<const Node*, Facts> known;
+  std::vector<Expr> roots;
+  for (const Output& output : body.outputs) {
+    roots.push_back(output.value);
+  }
+  for_each_node(roots, [&](const Node& node) {
+    Facts facts{false, is_reduction(node.op)};
+    if (node.op == Op::Pick) {
+      facts = {known.at(node.args[1].get()).varies, true};
+    } else if (node.op == Op::Input) {
+      facts.varies = body.inputs.at(node.input).role != Role::Scalar;
+    } else if (
+        node.op == Op::Index || node.op == Op::Product ||
+        node.op == Op::Attention) {
+      facts.varies = true;
+    } else if (!facts.row) {
+      for (const Expr& arg : node.args) {
+        const Facts& below = known.at(arg.get());
+        facts.varies |= below.varies;
+        facts.row |= below.row;
+      }
+    }
+    known.emplace(&node, facts);
+  });
+  std::vector<bool> result;
+  for (const Expr& root : roots) {
+    const Facts& facts = known.at(root.get());
+    result.push_back(facts.row && !facts.varies);
+  }
+  return result;
+}
+
+std::vector<Shape> infer_shapes(
+    const Body& body,
+    const std::vector<Shape>& inputs) {
+  return ShapeInference(body, inputs).run();
+}
+
+} // namespace zmlx::lang

@@ -1,0 +1,146 @@
+#include "zmlx/lang/kernel.h"
+
+#include <algorithm>
+#include <bit>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "zmlx/base/errors.h"
+#include "zmlx/base/hash.h"
+#include "zmlx/base/text.h"
+#include "zmlx/lang/intern.h"
+
+namespace zmlx::lang {
+
+Expr Define::input(std::string name, Role role) {
+  for (const Input& other : body_.inputs) {
+    if (other.name == name) {
+      throw internal_error("a kernel has two inputs '{}'", name);
+    }
+  }
+  body_.inputs.push_back({std::move(name), role});
+  return lang::input(static_cast<int>(body_.inputs.size()) - 1);
+}
+
+int Define::attribute(const std::string& name, int otherwise) {
+  auto given = given_.find(name);
+  int value = given == given_.end() ? otherwise : given->second;
+  asked_[name] = value;
+  return value;
+}
+
+Weight Define::weight(const std::string& name, int bits, int group_size) {
+  Weight weight;
+  weight.w = input(name, Role::Whole)->input;
+  if (bits > 0) {
+    weight.format = WeightFormat::Affine;
+    weight.bits = bits;
+    weight.group_size = group_size;
+    weight.scales = input(name + "_scales", Role::Whole)->input;
+    weight.biases = input(name + "_biases", Role::Whole)->input;
+  }
+  return weight;
+}
+
+void Define::output(Expr value, std::string name) {
+  body_.outputs.push_back({std::move(name), std::move(value), -1, {}});
+}
+
+void Define::output(Expr value, Type type, std::string name) {
+  body_.outputs.push_back({std::move(name), std::move(value), -1, type});
+}
+
+void Define::output_like(Expr value, const Expr& input, std::string name) {
+  if (input->op != Op::Input) {
+    throw internal_error("output '{}' is like something not an input", name);
+  }
+  body_.outputs.push_back(
+      {std::move(name), std::move(value), input->input, {}});
+}
+
+void Define::cases(std::vector<Case> list) {
+  cases_ = std::move(list);
+}
+
+Kernel::Kernel(std::string name, std::string summary, Definition define)
+    : name_(std::move(name)),
+      summary_(std::move(summary)),
+      definition_(std::move(define)) {}
+
+Define Kernel::define(const Attributes& attributes) const {
+  Define result(attributes);
+  definition_(result);
+  for (const auto& [name, value] : attributes) {
+    if (!result.attributes().contains(name)) {
+      std::vector<std::string> known;
+      for (const auto& [other, unused] : result.attributes()) {
+        known.push_back(other);
+      }
+      throw user_error(
+          "{}: no attribute '{}'; it has {}.{}",
+          name_,
+          name,
+          known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")),
+          did_you_mean(name, known));
+    }
+  }
+  return result;
+}
+
+namespace {
+
+std::string canonical_node(const Node& node, const Interner& structures) {
+  const Weight& w = node.weight;
+  std::string text = fmt::format(
+      "{}:{}:{:x}:{}",
+      static_cast<int>(node.op),
+      static_cast<int>(node.type),
+      std::bit_cast<uint64_t>(node.value),
+      node.input);
+  if (node.op == Op::Product) {
+    text += fmt::format(
+        ":{}:{}:{}:{}:{}:{}",
+        static_cast<int>(w.format),
+        w.bits,
+        w.group_size,
+        w.w,
+        w.scales,
+        w.biases);
+  }
+  for (const Expr& arg : node.args) {
+    text += fmt::format(" {}", structures.of(arg.get()));
+  }
+  return text + "\n";
+}
+
+} // namespace
+
+std::string content_key(const Body& body) {
+  Hasher hasher;
+  hasher.add(body.inputs.size()).add(body.outputs.size());
+  for (const Input& input : body.inputs) {
+    hasher.add(input.name).add(input.role);
+  }
+  Interner structures;
+  std::vector<Expr> roots;
+  for (const Output& output : body.outputs) {
+    hasher.add(output.name)
+        .add(output.like)
+        .add(output.fixed ? static_cast<int>(*output.fixed) : -1)
+        .add(structures.number(output.value));
+    roots.push_back(output.value);
+  }
+  // Structures are numbered as first met, so that each new number is a line
+  // and sharing leaves no trace in the text.
+  int lines = 0;
+  for (const Node* node : postorder(roots)) {
+    if (structures.of(node) == lines) {
+      hasher.add(canonical_node(*node, structures));
+      ++lines;
+    }
+  }
+  return hasher.digest().hex();
+}
+
+} // namespace zmlx::lang

@@ -17,9 +17,9 @@
 /// checked against the file's size.
 namespace zmlx::io {
 
-/// A metadata value. Integers of every width become int64_t (an unsigned one
-/// above 2^63 - 1 becomes a double), floats of both widths become double, and
-/// so do the elements of arrays. Arrays of arrays are refused.
+/// A metadata value. Integers of every width become int64_t, floats of both
+/// widths become double, and so do the elements of arrays. Arrays of arrays and
+/// unsigned values above 2^63 - 1 are refused.
 using GgufValue = std::variant<
     bool,
     int64_t,
@@ -70,6 +70,7 @@ struct GgufHeader {
   uint64_t data_offset = 0; // bytes from the start of the file
   GgufMetadata metadata;
   std::vector<GgufTensor> tensors; // in the order of the file
+  bool has_float64 = false; // a value that MLX's reader steps over wrongly
 };
 
 /// Reads and checks the header: magic, version, counts and lengths against the

@@ -175,6 +175,9 @@ class ShapeInference {
 
   std::vector<Shape> rows() const {
     Shape shape = broadcast_of([](size_t) { return true; });
+    if (body_.width.input >= 0) {
+      shape = with_width(std::move(shape));
+    }
     if (uses_.along_row && shape.empty()) {
       throw user_error(
           "{}: a formula along the last axis needs at least one axis, got "
@@ -190,6 +193,27 @@ class ShapeInference {
       }
     }
     return result;
+  }
+
+  // The row's length from body_.width, where the inputs that meet leave it open.
+  Shape with_width(Shape shape) const {
+    const RowWidth& width = body_.width;
+    const Shape& of = inputs_.at(width.input);
+    if (of.empty() || of.back() * width.times % width.over != 0) {
+      wrong(
+          width.input,
+          fmt::format("a last axis that is a multiple of {}", width.over));
+    }
+    const int64_t length = of.back() * width.times / width.over;
+    if (shape.empty() || (shape.back() != 1 && shape.back() != length)) {
+      throw user_error(
+          "{}: rows are {} long, which does not broadcast with {}",
+          body_.inputs.at(width.input).name,
+          length,
+          to_string(shape));
+    }
+    shape.back() = length;
+    return shape;
   }
 
   [[noreturn]] void wrong(int input, const std::string& expected) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -24,10 +25,26 @@ Expr Define::input(std::string name, Role role) {
 }
 
 int Define::attribute(const std::string& name, int otherwise) {
+  const double value = number(name, otherwise);
+  if (value != std::floor(value) || std::abs(value) > 2147483647.0) {
+    throw user_error(
+        "attribute '{}': expected an integer, got {}", name, value);
+  }
+  return static_cast<int>(value);
+}
+
+double Define::number(const std::string& name, double otherwise) {
   auto given = given_.find(name);
-  int value = given == given_.end() ? otherwise : given->second;
+  double value = given == given_.end() ? otherwise : given->second;
   asked_[name] = value;
   return value;
+}
+
+void Define::width(const Expr& input, int times, int over) {
+  if (input->op != Op::Input || times < 1 || over < 1) {
+    throw internal_error("width: expected an input, times >= 1 and over >= 1");
+  }
+  body_.width = {input->input, times, over};
 }
 
 Weight Define::weight(const std::string& name, int bits, int group_size) {
@@ -119,6 +136,7 @@ std::string canonical_node(const Node& node, const Interner& structures) {
 std::string content_key(const Body& body) {
   Hasher hasher;
   hasher.add(body.inputs.size()).add(body.outputs.size());
+  hasher.add(body.width.input).add(body.width.times).add(body.width.over);
   for (const Input& input : body.inputs) {
     hasher.add(input.name).add(input.role);
   }

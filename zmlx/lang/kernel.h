@@ -35,12 +35,22 @@ struct Output {
   std::optional<Type> fixed;
 };
 
+/// How long a row is where no Element input says so, say of a kernel that
+/// unpacks: the last axis of `input`, `times` / `over`.
+struct RowWidth {
+  int input = -1; // none
+  int times = 1;
+  int over = 1;
+  bool operator==(const RowWidth&) const = default;
+};
+
 /// What a kernel computes: one tree an output over numbered inputs. Outputs of
 /// one body share their loop: equal shapes, except that products of one row may
 /// have any number of places each.
 struct Body {
   std::vector<Input> inputs;
   std::vector<Output> outputs;
+  RowWidth width = {};
 };
 
 /// Compile-time numbers of a kernel: bits, group_size, dims, the scale of an
@@ -73,6 +83,10 @@ class ZMLX_API Define {
   /// A weight operand: one input `name`, and for bits > 0 also `name`_scales
   /// and `name`_biases. bits = 0 is dense.
   Weight weight(const std::string& name, int bits, int group_size);
+
+  /// Rows are as long as the last axis of `input`, times / over: the broadcast
+  /// shape of the outputs gets this last axis.
+  void width(const Expr& input, int times, int over);
 
   void output(Expr value, std::string name = "out");
   void output(Expr value, Type type, std::string name = "out");

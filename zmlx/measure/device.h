@@ -38,7 +38,8 @@ struct Bandwidth {
   int threads;
 };
 
-/// Reads alone: the roof of a decode step, which reads every weight once.
+/// Reads alone, in the faster of two ways: the roof of a decode step, which
+/// reads every weight once.
 /// UserError for fewer than 1 or more than 1024 threads or no repeat;
 /// EnvironmentError where the memory cannot be had.
 ZMLX_API Bandwidth read_bandwidth(const BandwidthOptions& options);

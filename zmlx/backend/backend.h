@@ -33,6 +33,9 @@ class Launch {
   /// Does share `part` of `parts` of the work. All shares must be run, in any
   /// order or at once; shares never wait for each other. Does not allocate.
   virtual void run(int part, int parts) const noexcept = 0;
+  /// Asks the memory for constants (weights) that this share will read first:
+  /// a hint to give while earlier launches are still finishing.
+  virtual void prefetch(int /*part*/, int /*parts*/) const noexcept {}
 };
 
 /// A program ready to run on a device.

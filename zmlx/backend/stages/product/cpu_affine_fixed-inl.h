@@ -1,0 +1,293 @@
+// Product with an affine weight through byte dot products (AVX-512 VNNI): the
+// fast path, within the AVX3 target.
+#if defined(ZMLX_PRODUCT_AFFINE_FIXED_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef ZMLX_PRODUCT_AFFINE_FIXED_INL
+#undef ZMLX_PRODUCT_AFFINE_FIXED_INL
+#else
+#define ZMLX_PRODUCT_AFFINE_FIXED_INL
+#endif
+
+#include <hwy/highway.h>
+
+#if HWY_TARGET == HWY_AVX3
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "zmlx/backend/stages/product/formats.h"
+
+HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR_AVX3 ",avx512vnni")
+namespace zmlx::backend::stages::HWY_NAMESPACE {
+
+/// The byte dot products are not part of the target: asked of the processor.
+inline bool can_dot_bytes() {
+  static const bool answer = __builtin_cpu_supports("avx512vnni") != 0;
+  return answer;
+}
+
+// Each group of x is taken as a scale times integers of 24 bits, i.e. rounded
+// once, relative to the group's largest number, as finely as a float32 is. The
+// integers are written in three signed digits of 8 bits, and weights of at most
+// 8 bits are multiplied with each digit by one instruction for 64 of them. The
+// sums are exact integers until the group's scales are applied in float32, so
+// the error is that of a float32 dot product, at a third of its instructions.
+
+inline constexpr int64_t kBlockBytes = 64; // of weights
+inline constexpr int64_t kRunGroups = 16; // groups that share a scale vector
+inline constexpr int kDigits = 3;
+// Three signed digits hold up to 0x7f7f7f; the rest is room for rounding.
+inline constexpr float kLargest = 0x7f7f00;
+// Below this, the scale of a group would leave the normal floats.
+inline constexpr float kSmallest = 1e-30f;
+// How far ahead of use weights are asked for, and scales (with their biases).
+inline constexpr int64_t kAhead = 4096;
+inline constexpr int64_t kScalesAhead = 512;
+
+/// A prepared row: for each group (padded to whole runs) the scale of x, then
+/// likewise the sum of x; then the digits [block][digit][plane][64], plane p
+/// holding the numbers that lie at bits p * kBits of each byte of weights.
+struct FixedShape {
+  int64_t planes, block, blocks, groups, padded_groups;
+
+  explicit FixedShape(const Format& format, int64_t width) {
+    planes = 8 / format.bits;
+    block = kBlockBytes * planes;
+    blocks = (width + block - 1) / block;
+    groups = width / format.group_size;
+    padded_groups = (groups + kRunGroups - 1) / kRunGroups * kRunGroups;
+  }
+};
+
+/// Writes the digits of the integers of one group, plane by plane.
+template <int kPlanes>
+void write_digits(
+    const float* x,
+    int64_t first,
+    int64_t size,
+    float inverse,
+    int8_t* digits) {
+  constexpr int64_t kBlock = kBlockBytes * kPlanes;
+  const __m512 factor = _mm512_set1_ps(inverse);
+  const __m512i half = _mm512_set1_epi32(128);
+  const __m512i lane =
+      _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  constexpr int kShift = kPlanes == 1 ? 0 : kPlanes == 2 ? 1 : 2;
+  // Byte i of plane p holds number i * planes + p. 16 numbers give 16 / planes
+  // bytes of each plane, brought together first.
+  const __m512i order = _mm512_or_si512(
+      _mm512_slli_epi32(
+          _mm512_and_si512(lane, _mm512_set1_epi32(16 / kPlanes - 1)), kShift),
+      _mm512_srli_epi32(lane, 4 - kShift));
+  for (int64_t k = first; k < first + size; k += 16) {
+    __m512i value =
+        _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + k), factor));
+    value = _mm512_permutexvar_epi32(order, value);
+    const int64_t block = k / kBlock;
+    int8_t* to =
+        digits + block * kDigits * kBlock + (k - block * kBlock) / kPlanes;
+    for (int digit = kDigits - 1; digit >= 0; --digit) {
+      HWY_ALIGN int8_t bytes[16];
+      _mm_store_si128(
+          reinterpret_cast<__m128i*>(bytes), _mm512_cvtepi32_epi8(value));
+      for (int p = 0; p < kPlanes; ++p) {
+        std::memcpy(
+            to + (digit * kPlanes + p) * kBlockBytes,
+            bytes + p * (16 / kPlanes),
+            16 / kPlanes);
+      }
+      value = _mm512_srai_epi32(_mm512_add_epi32(value, half), 8);
+    }
+  }
+}
+
+/// False when x cannot be written so: it is not finite, or a group is tiny.
+template <int kBits>
+bool prepare_fixed(
+    const Format& format,
+    const float* x,
+    int64_t width,
+    float* prepared) {
+  constexpr int kPlanes = 8 / kBits;
+  const FixedShape shape(format, width);
+  float* scales = prepared;
+  float* sums = prepared + shape.padded_groups;
+  int8_t* digits = reinterpret_cast<int8_t*>(sums + shape.padded_groups);
+  for (int64_t g = shape.groups; g < shape.padded_groups; ++g) {
+    scales[g] = sums[g] = 0;
+  }
+  if (shape.blocks * shape.block != width) {
+    const int64_t bytes = shape.block * kDigits;
+    std::fill_n(digits + (shape.blocks - 1) * bytes, bytes, int8_t{0});
+  }
+  const int64_t size = format.group_size;
+  for (int64_t g = 0; g < shape.groups; ++g) {
+    __m512 most = _mm512_setzero_ps();
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t k = g * size; k < (g + 1) * size; k += 16) {
+      const __m512 v = _mm512_loadu_ps(x + k);
+      most = _mm512_max_ps(_mm512_abs_ps(v), most);
+      sum = _mm512_add_ps(sum, v);
+    }
+    // max ignores NaN, the sum does not.
+    const float largest = _mm512_reduce_max_ps(most);
+    sums[g] = _mm512_reduce_add_ps(sum);
+    if (!std::isfinite(sums[g]) || !std::isfinite(largest) ||
+        (largest != 0 && largest < kSmallest)) {
+      return false;
+    }
+    scales[g] = largest / kLargest;
+    write_digits<kPlanes>(
+        x, g * size, size, largest == 0 ? 0 : kLargest / largest, digits);
+  }
+  return true;
+}
+
+HWY_INLINE __m512 load_scales(const float* p, __mmask16 valid) {
+  return _mm512_maskz_loadu_ps(valid, p);
+}
+
+HWY_INLINE __m512 load_scales(const hwy::float16_t* p, __mmask16 valid) {
+  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(valid, p));
+}
+
+HWY_INLINE __m512 load_scales(const hwy::bfloat16_t* p, __mmask16 valid) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(
+      _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(valid, p)), 16));
+}
+
+/// The numbers of plane p, each in its byte.
+template <int kBits>
+HWY_INLINE __m512i plane_of(__m512i bytes, int p) {
+  if constexpr (kBits == 8) {
+    return bytes;
+  } else {
+    const __m512i mask = _mm512_set1_epi8((1 << kBits) - 1);
+    return _mm512_and_si512(_mm512_srli_epi16(bytes, p * kBits), mask);
+  }
+}
+
+/// In each lane, the dot product of its numbers with the digits of x.
+template <int kBits>
+HWY_INLINE __m512 dot_block(const __m512i* numbers, const __m512i* digits) {
+  constexpr int kPlanes = 8 / kBits;
+  __m512i sum[kDigits];
+  for (int digit = 0; digit < kDigits; ++digit) {
+    // Below 8 bits the whole sum fits 32 bits: digits follow each other.
+    sum[digit] = digit == 0 || (kBits == 8 && digit == 1)
+        ? _mm512_setzero_si512()
+        : _mm512_slli_epi32(sum[digit - 1], 8);
+    for (int p = 0; p < kPlanes; ++p) {
+      sum[digit] = _mm512_dpbusd_epi32(
+          sum[digit], numbers[p], digits[digit * kPlanes + p]);
+    }
+  }
+  const __m512 low = _mm512_cvtepi32_ps(sum[2]);
+  if constexpr (kBits == 8) {
+    return _mm512_fmadd_ps(
+        _mm512_cvtepi32_ps(sum[0]), _mm512_set1_ps(0x1p16f), low);
+  } else {
+    return low;
+  }
+}
+
+/// R rows of the weight with N rows of x.
+template <int kBits, typename T, int R, int N>
+void fixed_tile(
+    const Matrix& weight,
+    const std::byte* prepared,
+    size_t prepared_stride,
+    int64_t row,
+    float* y,
+    int64_t y_stride) {
+  constexpr int kPlanes = 8 / kBits;
+  constexpr int64_t kBlock = kBlockBytes * kPlanes;
+  const int64_t size = weight.format.group_size;
+  const FixedShape shape(weight.format, weight.width);
+  const int64_t run = kRunGroups * size / kBlock; // blocks
+  const int64_t words = weight.width * kBits / 32;
+  const __m512i lane =
+      _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  // The group of a lane within its run, in units of numbers.
+  const __m512i number = _mm512_slli_epi32(
+      lane,
+      kBits == 8       ? 2
+          : kBits == 4 ? 3
+                       : 4);
+  const __m128i log_size = _mm_cvtsi32_si128(__builtin_ctzll(size));
+
+  const std::byte* w = weight.w + row * weight.w_stride;
+  const std::byte* s = weight.scales + row * weight.scales_stride;
+  const std::byte* z = weight.biases + row * weight.biases_stride;
+  __m512 sum[R][N];
+  for (int r = 0; r < R; ++r) {
+    for (int n = 0; n < N; ++n) {
+      sum[r][n] = _mm512_setzero_ps();
+    }
+  }
+  for (int64_t g = 0; g < shape.groups; g += kRunGroups) {
+    const int64_t groups = std::min(kRunGroups, shape.groups - g);
+    const __mmask16 valid_groups = static_cast<__mmask16>((1u << groups) - 1);
+    __m512 scale[R][N];
+    for (int r = 0; r < R; ++r) {
+      const T* scales_at =
+          reinterpret_cast<const T*>(s + r * weight.scales_stride) + g;
+      const T* biases_at =
+          reinterpret_cast<const T*>(z + r * weight.biases_stride) + g;
+      _mm_prefetch(
+          reinterpret_cast<const char*>(scales_at) + kScalesAhead, _MM_HINT_T0);
+      _mm_prefetch(
+          reinterpret_cast<const char*>(biases_at) + kScalesAhead, _MM_HINT_T0);
+      const __m512 scales = load_scales(scales_at, valid_groups);
+      const __m512 biases = load_scales(biases_at, valid_groups);
+      for (int n = 0; n < N; ++n) {
+        const float* x =
+            reinterpret_cast<const float*>(prepared + n * prepared_stride) + g;
+        scale[r][n] = _mm512_mul_ps(scales, _mm512_load_ps(x));
+        sum[r][n] = _mm512_fmadd_ps(
+            biases, _mm512_load_ps(x + shape.padded_groups), sum[r][n]);
+      }
+    }
+    const int64_t first = g / kRunGroups * run;
+    const int64_t last = std::min(first + run, shape.blocks);
+    for (int64_t b = first; b < last; ++b) {
+      const int64_t left = words - b * 16;
+      const __mmask16 valid =
+          left >= 16 ? 0xffff : static_cast<__mmask16>((1u << left) - 1);
+      const __m512i group = _mm512_srl_epi32(
+          _mm512_add_epi32(
+              number,
+              _mm512_set1_epi32(static_cast<int>((b - first) * kBlock))),
+          log_size);
+      for (int r = 0; r < R; ++r) {
+        const std::byte* at = w + r * weight.w_stride + b * kBlockBytes;
+        _mm_prefetch(reinterpret_cast<const char*>(at) + kAhead, _MM_HINT_T0);
+        const __m512i bytes = _mm512_maskz_loadu_epi32(valid, at);
+        __m512i numbers[kPlanes];
+        for (int p = 0; p < kPlanes; ++p) {
+          numbers[p] = plane_of<kBits>(bytes, p);
+        }
+        for (int n = 0; n < N; ++n) {
+          const std::byte* x = prepared + n * prepared_stride +
+              2 * shape.padded_groups * sizeof(float) + b * kDigits * kBlock;
+          sum[r][n] = _mm512_fmadd_ps(
+              _mm512_permutexvar_ps(group, scale[r][n]),
+              dot_block<kBits>(numbers, reinterpret_cast<const __m512i*>(x)),
+              sum[r][n]);
+        }
+      }
+    }
+  }
+  for (int n = 0; n < N; ++n) {
+    for (int r = 0; r < R; ++r) {
+      y[n * y_stride + r] = _mm512_reduce_add_ps(sum[r][n]);
+    }
+  }
+}
+
+} // namespace zmlx::backend::stages::HWY_NAMESPACE
+HWY_POP_ATTRIBUTES
+
+#endif // HWY_AVX3
+#endif

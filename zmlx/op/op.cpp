@@ -1,0 +1,110 @@
+#include "zmlx/op/op.h"
+
+#include <limits>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "zmlx/base/errors.h"
+#include "zmlx/base/text.h"
+
+namespace zmlx::op {
+
+namespace {
+
+struct Registry {
+  std::mutex mutex;
+  std::map<std::string, const Op*> by_name;
+};
+
+// Made when the first kernel registers, which may be before main.
+Registry& registry() {
+  static auto* instance = new Registry;
+  return *instance;
+}
+
+} // namespace
+
+int32_t Operand::to_int32(int64_t value) {
+  if (value < std::numeric_limits<int32_t>::min() ||
+      value > std::numeric_limits<int32_t>::max()) {
+    throw user_error(
+        "{} does not fit into the int32 that a whole number becomes; give an "
+        "array of another type",
+        value);
+  }
+  return static_cast<int32_t>(value);
+}
+
+std::vector<mx::array> BoundOp::all(
+    const std::vector<Operand>& operands) const {
+  std::vector<mx::array> inputs;
+  inputs.reserve(operands.size());
+  for (const auto& operand : operands) {
+    inputs.push_back(operand.array());
+  }
+  return op::apply(call_, std::move(inputs));
+}
+
+mx::array BoundOp::one(const std::vector<Operand>& operands) const {
+  if (call_->body.outputs.size() != 1) {
+    std::vector<std::string> names;
+    for (const auto& output : call_->body.outputs) {
+      names.push_back(output.name);
+    }
+    throw user_error(
+        "{}: gives {} arrays ({}); ask for them with all({{...}})",
+        call_->kernel,
+        names.size(),
+        fmt::join(names, ", "));
+  }
+  return all(operands)[0];
+}
+
+Op::Op(std::string name, std::string summary, Definition define)
+    : Kernel(std::move(name), std::move(summary), std::move(define)) {
+  std::lock_guard lock(registry().mutex);
+  if (!registry().by_name.emplace(this->name(), this).second) {
+    throw internal_error("two kernels are named '{}'", this->name());
+  }
+}
+
+BoundOp Op::with(const lang::Attributes& attributes) const {
+  std::lock_guard lock(mutex_);
+  auto& call = calls_[attributes];
+  if (!call) {
+    try {
+      const auto defined = define(attributes);
+      call = make_call(name(), defined.body(), defined.attributes());
+    } catch (...) {
+      calls_.erase(attributes);
+      throw;
+    }
+  }
+  return BoundOp(call);
+}
+
+std::vector<const Op*> catalogue() {
+  std::lock_guard lock(registry().mutex);
+  std::vector<const Op*> list;
+  for (const auto& [name, op] : registry().by_name) {
+    list.push_back(op);
+  }
+  return list;
+}
+
+const Op& find_op(const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto* op : catalogue()) {
+    if (op->name() == name) {
+      return *op;
+    }
+    names.push_back(op->name());
+  }
+  throw user_error(
+      "no kernel is named '{}'.{} `zmlx kernels` lists them.",
+      name,
+      did_you_mean(name, names));
+}
+
+} // namespace zmlx::op

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <concepts>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <mlx/mlx.h>
+
+#include "zmlx/export.h"
+#include "zmlx/lang/kernel.h"
+#include "zmlx/op/primitive.h"
+
+namespace zmlx::op {
+
+namespace mx = mlx::core;
+
+/// An operand of a kernel: an array, or a number, which becomes a 0-d array of
+/// float32 or int32. A number is an argument at run time: another value makes
+/// no other kernel.
+class ZMLX_API Operand {
+ public:
+  Operand(mx::array a) : a_(std::move(a)) {} // NOLINT: numbers are operands
+  template <std::floating_point T>
+  Operand(T value) // NOLINT
+      : a_(static_cast<float>(value)) {}
+  template <std::integral T>
+  Operand(T value) // NOLINT
+      : a_(to_int32(static_cast<int64_t>(value))) {}
+
+  const mx::array& array() const {
+    return a_;
+  }
+
+ private:
+  static int32_t to_int32(int64_t value); // UserError where it does not fit
+  mx::array a_;
+};
+
+class Op;
+
+/// An Op with its compile-time numbers chosen: `rope.with({{"dims", 64}})`.
+class ZMLX_API BoundOp {
+ public:
+  /// The output of a kernel that has one. UserError as op::apply says.
+  template <typename... Operands>
+  mx::array operator()(Operands&&... operands) const {
+    return one({Operand(std::forward<Operands>(operands))...});
+  }
+  /// All outputs.
+  std::vector<mx::array> all(const std::vector<Operand>& operands) const;
+  mx::array one(const std::vector<Operand>& operands) const;
+
+  const std::shared_ptr<const Call>& call() const {
+    return call_;
+  }
+
+ private:
+  friend class Op;
+  explicit BoundOp(std::shared_ptr<const Call> call) : call_(std::move(call)) {}
+  std::shared_ptr<const Call> call_;
+};
+
+/// A kernel of the catalogue that is called like a function:
+///
+///   inline const Op swiglu2{"swiglu2", "silu(gate) * up", [](Define& k) {
+///     auto gate = k.input("gate"), up = k.input("up");
+///     k.output(silu(gate) * up);
+///     k.cases({{"rows 33x11008", {{33, 11008}, {33, 11008}}}});
+///   }};
+///   mx::array y = swiglu2(a, b);
+///
+/// Its construction enters it into the catalogue; InternalError where the name
+/// is taken.
+class ZMLX_API Op : public lang::Kernel {
+ public:
+  Op(std::string name, std::string summary, Definition define);
+  Op(const Op&) = delete;
+  Op& operator=(const Op&) = delete;
+
+  /// UserError for an attribute that the kernel does not have.
+  BoundOp with(const lang::Attributes& attributes) const;
+
+  template <typename... Operands>
+  mx::array operator()(Operands&&... operands) const {
+    return with({})(std::forward<Operands>(operands)...);
+  }
+  std::vector<mx::array> all(const std::vector<Operand>& operands) const {
+    return with({}).all(operands);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::map<lang::Attributes, std::shared_ptr<const Call>> calls_;
+};
+
+/// The kernels of this program, by name.
+ZMLX_API std::vector<const Op*> catalogue();
+/// UserError, with the nearest name, where there is none.
+ZMLX_API const Op& find_op(const std::string& name);
+
+} // namespace zmlx::op

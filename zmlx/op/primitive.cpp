@@ -1,0 +1,293 @@
+#include "zmlx/op/primitive.h"
+
+#include <array>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include <mlx/backend/cpu/encoder.h>
+#include <mlx/primitives.h>
+
+#include "zmlx/backend/cpu/buffers.h"
+#include "zmlx/backend/cpu/cpu.h"
+#include "zmlx/base/errors.h"
+#include "zmlx/base/log.h"
+#include "zmlx/op/convert.h"
+#include "zmlx/op/executables.h"
+#include "zmlx/op/reference.h"
+
+namespace zmlx::op {
+
+namespace {
+
+struct FallbackTable {
+  std::mutex mutex;
+  std::map<std::pair<std::string, std::string>, int64_t> counts;
+};
+
+FallbackTable& fallback_table() {
+  static auto* table = new FallbackTable;
+  return *table;
+}
+
+void count_fallback(const std::string& kernel, const std::string& reason) {
+  std::lock_guard lock(fallback_table().mutex);
+  auto& count = fallback_table().counts[{kernel, reason}];
+  if (count++ == 0) {
+    log_debug("{} runs as MLX operations: {}", kernel, reason);
+  }
+}
+
+// MLX's CPU allocator keeps the size in the 8 bytes before the data; builds for
+// a GPU have buffers of another make, which are theirs to allocate.
+bool buffers_have_size_header() {
+  static const bool answer = [] {
+    auto probe = mx::allocator::malloc(64);
+    auto buffer = probe.buffer();
+    return buffer.raw_ptr() ==
+        static_cast<char*>(buffer.ptr()) + sizeof(size_t);
+  }();
+  return answer;
+}
+
+void allocate(mx::array& out) {
+  if (!buffers_have_size_header()) {
+    out.set_data(mx::allocator::malloc(out.nbytes()));
+    return;
+  }
+  auto* memory = static_cast<char*>(backend::cpu::allocate(out.nbytes()));
+  out.set_data(mx::allocator::Data(
+      mx::allocator::Buffer(memory - sizeof(size_t)),
+      [](mx::allocator::Buffer buffer) {
+        backend::cpu::release(
+            static_cast<char*>(buffer.ptr()) + sizeof(size_t));
+      }));
+}
+
+class KernelNode final : public mx::Primitive {
+ public:
+  KernelNode(mx::Stream stream, std::shared_ptr<const Call> call)
+      : Primitive(stream), call_(std::move(call)) {}
+
+  const std::shared_ptr<const Call>& call() const {
+    return call_;
+  }
+
+  void eval_cpu(
+      const std::vector<mx::array>& inputs,
+      std::vector<mx::array>& outputs) override {
+    std::string why;
+    auto ready = executable(call_->body, call_->key, types_of(inputs), &why);
+    if (!ready) {
+      evaluate_reference(inputs, outputs, why);
+      return;
+    }
+    std::vector<backend::View> in, out;
+    for (const auto& a : inputs) {
+      in.push_back(view_of(a));
+    }
+    for (auto& a : outputs) {
+      allocate(a);
+      out.push_back(view_of(a));
+    }
+    // Bound here, so that what goes wrong reaches the caller of eval; run where
+    // the inputs are there.
+    using Launches = std::array<std::unique_ptr<backend::Launch>, 1>;
+    auto launches = std::make_shared<Launches>();
+    (*launches)[0] = ready->bind(in, out);
+    mx::cpu::get_command_encoder(stream()).dispatch(
+        [launches = std::move(launches), ready = std::move(ready)] {
+          backend::cpu::instance().run(*launches);
+        });
+  }
+
+  void eval_gpu(
+      const std::vector<mx::array>& inputs,
+      std::vector<mx::array>& outputs) override {
+    evaluate_reference(inputs, outputs, "no peer for this GPU");
+  }
+
+  std::vector<mx::array> vjp(
+      const std::vector<mx::array>& primals,
+      const std::vector<mx::array>& cotangents,
+      const std::vector<int>& argnums,
+      const std::vector<mx::array>& outputs) override {
+    // MLX counts neither; one too few would silently shift the others.
+    if (cotangents.size() != outputs.size() ||
+        outputs.size() != call_->body.outputs.size()) {
+      throw internal_error(
+          "{}: {} cotangents for {} outputs",
+          call_->kernel,
+          cotangents.size(),
+          call_->body.outputs.size());
+    }
+    return mx::vjp(
+               restricted(primals, argnums),
+               chosen(primals, argnums),
+               cotangents)
+        .second;
+  }
+
+  std::vector<mx::array> jvp(
+      const std::vector<mx::array>& primals,
+      const std::vector<mx::array>& tangents,
+      const std::vector<int>& argnums) override {
+    return mx::jvp(
+               restricted(primals, argnums), chosen(primals, argnums), tangents)
+        .second;
+  }
+
+  std::pair<std::vector<mx::array>, std::vector<int>> vmap(
+      const std::vector<mx::array>& inputs,
+      const std::vector<int>& axes) override {
+    const auto call = call_;
+    const auto s = stream();
+    auto outputs = mx::vmap(
+        [call, s](const std::vector<mx::array>& in) {
+          return reference(call->body, in, Precision::Compute, s);
+        },
+        axes)(inputs);
+    return {outputs, std::vector<int>(outputs.size(), 0)};
+  }
+
+  const char* name() const override {
+    return call_->kernel.c_str();
+  }
+
+  bool is_equivalent(const mx::Primitive& other) const override {
+    const auto* node = dynamic_cast<const KernelNode*>(&other);
+    return node && (node->call_ == call_ || node->call_->key == call_->key);
+  }
+
+  std::vector<mx::Shape> output_shapes(
+      const std::vector<mx::array>& inputs) override {
+    std::vector<mx::Shape> shapes;
+    for (const auto& shape :
+         lang::infer_shapes(call_->body, shapes_of(inputs))) {
+      shapes.push_back(to_mlx(shape));
+    }
+    return shapes;
+  }
+
+ private:
+  static std::vector<mx::array> chosen(
+      const std::vector<mx::array>& primals,
+      const std::vector<int>& argnums) {
+    std::vector<mx::array> out;
+    for (int i : argnums) {
+      out.push_back(primals[i]);
+    }
+    return out;
+  }
+
+  // The reference as a function of some inputs: the others, such as packed
+  // weights and indices, have no derivative and must not be asked for one.
+  std::function<std::vector<mx::array>(const std::vector<mx::array>&)>
+  restricted(
+      const std::vector<mx::array>& primals,
+      const std::vector<int>& argnums) {
+    return [call = call_, s = stream(), primals, argnums](
+               const std::vector<mx::array>& given) {
+      auto all = primals;
+      for (size_t i = 0; i < argnums.size(); ++i) {
+        all[argnums[i]] = given[i];
+      }
+      return reference(call->body, all, Precision::Compute, s);
+    };
+  }
+
+  void evaluate_reference(
+      const std::vector<mx::array>& inputs,
+      std::vector<mx::array>& outputs,
+      const std::string& reason) {
+    count_fallback(call_->kernel, reason);
+    // Leaves of a graph of its own, on the stream that fills them.
+    std::vector<mx::array> leaves;
+    for (const auto& in : inputs) {
+      mx::array leaf(in.shape(), in.dtype(), nullptr, {});
+      leaf.copy_shared_buffer(in);
+      leaf.set_status(mx::array::Status::available);
+      leaves.push_back(std::move(leaf));
+    }
+    auto results = reference(call_->body, leaves, Precision::Compute, stream());
+    for (auto& result : results) {
+      result = mx::contiguous(result, false, stream());
+    }
+    mx::async_eval(results);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      outputs[i].copy_shared_buffer(results[i]);
+    }
+  }
+
+  std::shared_ptr<const Call> call_;
+};
+
+const KernelNode* node_of(const mx::array& a) {
+  return a.has_primitive() ? dynamic_cast<const KernelNode*>(&a.primitive())
+                           : nullptr;
+}
+
+} // namespace
+
+std::shared_ptr<const Call>
+make_call(std::string kernel, lang::Body body, lang::Attributes attributes) {
+  auto call = std::make_shared<Call>();
+  call->key = lang::content_key(body);
+  call->body = std::move(body);
+  call->kernel = std::move(kernel);
+  call->attributes = std::move(attributes);
+  return call;
+}
+
+std::vector<mx::array> apply(
+    const std::shared_ptr<const Call>& call,
+    std::vector<mx::array> inputs,
+    mx::StreamOrDevice stream) {
+  std::vector<mx::Shape> shapes;
+  std::vector<mx::Dtype> dtypes;
+  try {
+    for (const auto& shape :
+         lang::infer_shapes(call->body, shapes_of(inputs))) {
+      shapes.push_back(to_mlx(shape));
+    }
+    for (auto type : lang::infer_types(call->body, types_of(inputs))) {
+      dtypes.push_back(to_mlx(type));
+    }
+  } catch (const UserError& error) {
+    throw user_error("{}: {}", call->kernel, error.what());
+  }
+  return mx::array::make_arrays(
+      std::move(shapes),
+      dtypes,
+      std::make_shared<KernelNode>(mx::to_stream(stream), call),
+      inputs);
+}
+
+std::vector<mx::array> apply(
+    const std::string& kernel,
+    const lang::Body& body,
+    std::vector<mx::array> inputs,
+    const lang::Attributes& attributes) {
+  return op::apply(make_call(kernel, body, attributes), std::move(inputs));
+}
+
+const Call* call_of(const mx::array& a) {
+  const auto* node = node_of(a);
+  return node ? node->call().get() : nullptr;
+}
+
+std::shared_ptr<const Call> shared_call_of(const mx::array& a) {
+  const auto* node = node_of(a);
+  return node ? node->call() : nullptr;
+}
+
+std::vector<Fallback> fallbacks() {
+  std::lock_guard lock(fallback_table().mutex);
+  std::vector<Fallback> list;
+  for (const auto& [key, count] : fallback_table().counts) {
+    list.push_back({key.first, key.second, count});
+  }
+  return list;
+}
+
+} // namespace zmlx::op

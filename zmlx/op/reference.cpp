@@ -1,0 +1,559 @@
+#include "zmlx/op/reference.h"
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "zmlx/base/errors.h"
+#include "zmlx/op/convert.h"
+#include "zmlx/op/exact.h"
+#include "zmlx/op/reference_stages.h"
+
+namespace zmlx::op {
+
+namespace {
+
+using lang::Op;
+using lang::Role;
+
+struct Number {
+  double value;
+  bool integer; // as it was written
+};
+
+// A value of a compute type over a space; its shape broadcasts to the space's.
+// A number has no type of its own until it meets one.
+struct Value {
+  mx::array a;
+  std::optional<Number> constant;
+};
+
+class Evaluator {
+ public:
+  Evaluator(
+      const lang::Body& body,
+      const std::vector<mx::array>& inputs,
+      Precision precision,
+      mx::Stream stream)
+      : body_(body), inputs_(inputs), precision_(precision), s_(stream) {}
+
+  std::vector<mx::array> outputs() {
+    const auto shapes = lang::infer_shapes(body_, shapes_of(inputs_));
+    const auto types = lang::infer_types(body_, types_of(inputs_));
+    std::vector<mx::array> out;
+    for (size_t i = 0; i < body_.outputs.size(); ++i) {
+      const auto& value = body_.outputs[i].value;
+      const mx::Shape space = space_of(value);
+      auto a = array_of(evaluate(value, space), {});
+      a = shaped(a, space, to_mlx(shapes[i]));
+      const bool keep =
+          precision_ == Precision::Double && lang::is_float(types[i]);
+      out.push_back(mx::astype(a, keep ? mx::float64 : to_mlx(types[i]), s_));
+    }
+    return out;
+  }
+
+ private:
+  // --- spaces: the shape over which a tree is evaluated -------------------
+
+  mx::Shape space_of(const lang::Expr& tree) {
+    mx::Shape space;
+    bool has_product = false;
+    std::map<const lang::Node*, bool> seen;
+    grow_space(tree, space, seen, has_product);
+    if (!has_product) {
+      // The whole body shares one loop.
+      for (size_t i = 0; i < inputs_.size(); ++i) {
+        if (body_.inputs[i].role == Role::Element && !below_product(i)) {
+          space = mx::broadcast_shapes(space, inputs_[i].shape());
+        }
+      }
+      if (body_.width.input >= 0) {
+        const auto& of = inputs_.at(body_.width.input).shape();
+        mx::Shape row(of.begin(), of.end());
+        row.back() = static_cast<int>(
+            int64_t{row.back()} * body_.width.times / body_.width.over);
+        space = mx::broadcast_shapes(space, row);
+      }
+    }
+    return space;
+  }
+
+  bool below_product(size_t input) {
+    bool below = false, beside = false;
+    for (const auto& out : body_.outputs) {
+      std::map<std::pair<const lang::Node*, bool>, bool> seen;
+      std::function<void(const lang::Expr&, bool)> walk =
+          [&](const lang::Expr& e, bool in_product) {
+            if (!seen.emplace(std::pair{e.get(), in_product}, true).second) {
+              return;
+            }
+            if (e->op == Op::Input && e->input == static_cast<int>(input)) {
+              (in_product ? below : beside) = true;
+            }
+            for (const auto& arg : e->args) {
+              walk(arg, in_product || e->op == Op::Product);
+            }
+          };
+      walk(out.value, false);
+    }
+    return below && !beside;
+  }
+
+  void grow_space(
+      const lang::Expr& e,
+      mx::Shape& space,
+      std::map<const lang::Node*, bool>& seen,
+      bool& has_product) {
+    if (!seen.emplace(e.get(), true).second) {
+      return;
+    }
+    const auto meet = [&](const mx::Shape& with) {
+      space = mx::broadcast_shapes(space, with);
+    };
+    switch (e->op) {
+      case Op::Input:
+        if (body_.inputs[e->input].role == Role::Element) {
+          meet(inputs_[e->input].shape());
+        }
+        return;
+      case Op::Product: {
+        has_product = true;
+        auto rows = space_of_row(e->args[0]);
+        rows.back() = inputs_[e->weight.w].shape(0);
+        meet(rows);
+        return;
+      }
+      case Op::Attention:
+        has_product = true;
+        meet(inputs_[e->args[0]->input].shape());
+        return;
+      case Op::Pick: {
+        auto rows = inputs_[e->args[0]->input].shape();
+        if (!rows.empty()) {
+          rows.back() = 1;
+        }
+        meet(rows);
+        grow_space(e->args[1], space, seen, has_product);
+        return;
+      }
+      default:
+        for (const auto& arg : e->args) {
+          grow_space(arg, space, seen, has_product);
+        }
+    }
+  }
+
+  mx::Shape space_of_row(const lang::Expr& row) {
+    mx::Shape space;
+    bool has_product = false;
+    std::map<const lang::Node*, bool> seen;
+    grow_space(row, space, seen, has_product);
+    if (space.empty()) {
+      space.push_back(1);
+    }
+    return space;
+  }
+
+  mx::array
+  shaped(const mx::array& a, const mx::Shape& space, const mx::Shape& want) {
+    if (space == want) {
+      return mx::broadcast_to(a, want, s_);
+    }
+    // One value a row.
+    mx::Shape rows = space;
+    if (!rows.empty()) {
+      rows.back() = 1;
+    }
+    return mx::reshape(mx::broadcast_to(a, rows, s_), want, s_);
+  }
+
+  // --- types -----------------------------------------------------------------
+
+  mx::Dtype compute(lang::Type type) const {
+    type = lang::compute_type(type);
+    if (precision_ == Precision::Double && lang::is_float(type)) {
+      return mx::float64;
+    }
+    return to_mlx(type);
+  }
+  mx::Dtype float_type() const {
+    return compute(lang::Type::F32);
+  }
+
+  mx::Dtype own_type(const Value& v) const {
+    if (v.constant) {
+      return v.constant->integer ? mx::int32 : float_type();
+    }
+    return v.a.dtype();
+  }
+
+  mx::Dtype common(const Value& a, const Value& b) const {
+    const auto ta = own_type(a), tb = own_type(b);
+    if (a.constant && !b.constant &&
+        (a.constant->integer || mx::issubdtype(tb, mx::floating))) {
+      return tb;
+    }
+    if (b.constant && !a.constant &&
+        (b.constant->integer || mx::issubdtype(ta, mx::floating))) {
+      return ta;
+    }
+    return compute(lang::promote(to_lang(ta), to_lang(tb)));
+  }
+
+  mx::array array_of(const Value& v, std::optional<mx::Dtype> type) const {
+    const auto want = type.value_or(own_type(v));
+    return v.constant ? mx::array(v.constant->value, want)
+                      : mx::astype(v.a, want, s_);
+  }
+  mx::array floating(const Value& v) const {
+    const auto type = own_type(v);
+    return array_of(
+        v, mx::issubdtype(type, mx::floating) ? type : float_type());
+  }
+  mx::array truth(const Value& v) const {
+    auto a = array_of(v, {});
+    return mx::not_equal(a, mx::array(0, a.dtype()), s_);
+  }
+  Value from_truth(const mx::array& b) const {
+    return {mx::astype(b, mx::int32, s_), {}};
+  }
+
+  // --- operations
+  // --------------------------------------------------------------
+
+  Value evaluate(const lang::Expr& e, const mx::Shape& space) {
+    const auto key = std::pair{e.get(), space};
+    for (const auto& [k, v] : memo_[e.get()]) {
+      if (k == space) {
+        return v;
+      }
+    }
+    Value v = compute_node(*e, space);
+    memo_[e.get()].emplace_back(space, v);
+    return v;
+  }
+
+  Value compute_node(const lang::Node& n, const mx::Shape& space) {
+    switch (n.op) {
+      case Op::Input:
+      case Op::Constant:
+      case Op::Index:
+      case Op::Width:
+        return leaf(n, space);
+      case Op::Product: {
+        const auto type = product_type(n);
+        const auto row_space = space_of_row(n.args[0]);
+        auto row = mx::broadcast_to(
+            array_of(evaluate(n.args[0], row_space), type), row_space, s_);
+        auto w = unpacked(n.weight, inputs_, type, s_);
+        return {mx::matmul(row, mx::transpose(w, s_), s_), {}};
+      }
+      case Op::Attention: {
+        const auto in = [&](int i) { return inputs_[n.args[i]->input]; };
+        const auto type = compute(type_of(in(0)));
+        return {attend(in(0), in(1), in(2), in(3), n.value, type, s_), {}};
+      }
+      case Op::Pick: {
+        const auto& in = inputs_[n.args[0]->input];
+        auto at = array_of(evaluate(n.args[1], space), {});
+        if (at.ndim() == 0) {
+          at = mx::reshape(at, {1}, s_);
+        }
+        return {mx::astype(picked(in, at, s_), compute(type_of(in)), s_), {}};
+      }
+      default:
+        break;
+    }
+    if (lang::is_reduction(n.op)) {
+      return reduce(n.op, evaluate(n.args[0], space), space);
+    }
+    switch (n.args.size()) {
+      case 1:
+        return unary(n, evaluate(n.args[0], space));
+      case 2:
+        return binary(
+            n.op, evaluate(n.args[0], space), evaluate(n.args[1], space));
+      case 3: {
+        auto a = evaluate(n.args[1], space);
+        auto b = evaluate(n.args[2], space);
+        const auto type = common(a, b);
+        return {
+            mx::where(
+                truth(evaluate(n.args[0], space)),
+                array_of(a, type),
+                array_of(b, type),
+                s_),
+            {}};
+      }
+      default:
+        throw internal_error(
+            "reference: no rule for '{}'", lang::name_of(n.op));
+    }
+  }
+
+  mx::Dtype product_type(const lang::Node& n) {
+    for (int input : {n.weight.w, n.weight.scales}) {
+      if (input >= 0 && inputs_[input].dtype() == mx::float64) {
+        return mx::float64;
+      }
+    }
+    const auto row = own_type(evaluate(n.args[0], space_of_row(n.args[0])));
+    return row == mx::float64 ? mx::float64 : float_type();
+  }
+
+  Value leaf(const lang::Node& n, const mx::Shape& space) {
+    const int width = space.empty() ? 1 : space.back();
+    switch (n.op) {
+      case Op::Constant:
+        return {mx::array(0), Number{n.value, n.type == lang::Type::I32}};
+      case Op::Index:
+        return {mx::arange(0, width, 1, mx::int32, s_), {}};
+      case Op::Width:
+        return {mx::array(width, mx::int32), {}};
+      default: {
+        const auto& a = inputs_[n.input];
+        return {mx::astype(a, compute(type_of(a)), s_), {}};
+      }
+    }
+  }
+
+  Value unary(const lang::Node& n, const Value& v) {
+    const auto own = own_type(v);
+    const bool integer = !mx::issubdtype(own, mx::floating);
+    switch (n.op) {
+      case Op::As: {
+        auto a = array_of(v, {});
+        return {
+            mx::astype(
+                mx::astype(a, to_mlx(n.type), s_),
+                precision_ == Precision::Double && lang::is_float(n.type)
+                    ? mx::float64
+                    : compute(n.type),
+                s_),
+            {}};
+      }
+      case Op::Cast:
+        return {array_of(v, compute(n.type)), {}};
+      case Op::Neg:
+        return {mx::negative(array_of(v, {}), s_), {}};
+      case Op::Abs:
+        return {mx::abs(array_of(v, {}), s_), {}};
+      case Op::Not:
+        return from_truth(mx::logical_not(truth(v), s_));
+      case Op::Floor:
+        return {integer ? array_of(v, {}) : mx::floor(array_of(v, {}), s_), {}};
+      case Op::Ceil:
+        return {integer ? array_of(v, {}) : mx::ceil(array_of(v, {}), s_), {}};
+      case Op::Round:
+        return {
+            integer ? array_of(v, {}) : mx::round(array_of(v, {}), 0, s_), {}};
+      default:
+        return {transcendental(n.op, floating(v)), {}};
+    }
+  }
+
+  mx::array transcendental(Op op, const mx::array& x) {
+    const bool precise = precision_ == Precision::Double;
+    switch (op) {
+      case Op::Exp:
+        return precise ? exact(op, x, s_) : mx::exp(x, s_);
+      case Op::Sin:
+        return precise ? exact(op, x, s_) : mx::sin(x, s_);
+      case Op::Cos:
+        return precise ? exact(op, x, s_) : mx::cos(x, s_);
+      case Op::Erf:
+        return precise ? exact(op, x, s_) : mx::erf(x, s_);
+      case Op::Expm1:
+        return mx::expm1(x, s_);
+      case Op::Log:
+        return mx::log(x, s_);
+      case Op::Log1p:
+        return mx::log1p(x, s_);
+      case Op::Sqrt:
+        return mx::sqrt(x, s_);
+      case Op::Rsqrt:
+        return mx::divide(mx::array(1.0, x.dtype()), mx::sqrt(x, s_), s_);
+      case Op::Tanh:
+        return mx::tanh(x, s_);
+      case Op::Sigmoid:
+        return sigmoid(x);
+      default:
+        throw internal_error("reference: no rule for '{}'", lang::name_of(op));
+    }
+  }
+
+  // Exact for both signs (mx::sigmoid is 1 - y for the negative ones), with
+  // finite parts in the branch not taken, so that gradients stay finite.
+  mx::array sigmoid(const mx::array& x) {
+    const mx::array zero(0.0, x.dtype()), one(1.0, x.dtype());
+    const auto positive = mx::greater_equal(x, zero, s_);
+    const auto e_minus = transcendental(
+        Op::Exp, mx::negative(mx::where(positive, x, zero, s_), s_));
+    const auto e_plus =
+        transcendental(Op::Exp, mx::where(positive, zero, x, s_));
+    return mx::where(
+        positive,
+        mx::divide(one, mx::add(one, e_minus, s_), s_),
+        mx::divide(e_plus, mx::add(one, e_plus, s_), s_),
+        s_);
+  }
+
+  Value binary(Op op, const Value& va, const Value& vb) {
+    if (op == Op::And || op == Op::Or) {
+      return from_truth(
+          op == Op::And ? mx::logical_and(truth(va), truth(vb), s_)
+                        : mx::logical_or(truth(va), truth(vb), s_));
+    }
+    const auto type = common(va, vb);
+    const auto a = array_of(va, type), b = array_of(vb, type);
+    const bool integer = !mx::issubdtype(type, mx::floating);
+    switch (op) {
+      case Op::Add:
+        return {mx::add(a, b, s_), {}};
+      case Op::Sub:
+        return {mx::subtract(a, b, s_), {}};
+      case Op::Mul:
+        return {mx::multiply(a, b, s_), {}};
+      case Op::Div:
+        return {integer ? divide_integers(a, b) : mx::divide(a, b, s_), {}};
+      case Op::Mod:
+        return {integer ? modulo_integers(a, b) : mx::remainder(a, b, s_), {}};
+      case Op::Pow:
+        return {mx::power(a, b, s_), {}};
+      case Op::Max:
+        return {mx::maximum(a, b, s_), {}};
+      case Op::Min:
+        return {mx::minimum(a, b, s_), {}};
+      case Op::BitAnd:
+        return {mx::bitwise_and(a, b, s_), {}};
+      case Op::BitOr:
+        return {mx::bitwise_or(a, b, s_), {}};
+      case Op::BitXor:
+        return {mx::bitwise_xor(a, b, s_), {}};
+      case Op::Shl:
+        return {mx::left_shift(a, b, s_), {}};
+      case Op::Shr:
+        return {mx::right_shift(a, b, s_), {}};
+      case Op::Less:
+        return from_truth(mx::less(a, b, s_));
+      case Op::LessEqual:
+        return from_truth(mx::less_equal(a, b, s_));
+      case Op::Equal:
+        return from_truth(mx::equal(a, b, s_));
+      case Op::NotEqual:
+        return from_truth(mx::not_equal(a, b, s_));
+      default:
+        throw internal_error("reference: no rule for '{}'", lang::name_of(op));
+    }
+  }
+
+  // MLX's integer division rounds down and faults on zero.
+  mx::array divide_integers(const mx::array& a, const mx::array& b) {
+    const mx::array zero(0, a.dtype()), one(1, a.dtype());
+    const auto none = mx::equal(b, zero, s_);
+    const auto by = mx::where(none, one, b, s_);
+    auto q = mx::floor_divide(mx::abs(a, s_), mx::abs(by, s_), s_);
+    const auto negative =
+        mx::not_equal(mx::less(a, zero, s_), mx::less(by, zero, s_), s_);
+    q = mx::where(negative, mx::negative(q, s_), q, s_);
+    return mx::where(none, zero, q, s_);
+  }
+  mx::array modulo_integers(const mx::array& a, const mx::array& b) {
+    const mx::array zero(0, a.dtype()), one(1, a.dtype());
+    const auto none = mx::equal(b, zero, s_);
+    return mx::where(
+        none, zero, mx::remainder(a, mx::where(none, one, b, s_), s_), s_);
+  }
+
+  Value reduce(Op op, const Value& v, const mx::Shape& space) {
+    auto x = array_of(v, {});
+    mx::Shape full = space;
+    if (full.empty()) {
+      full.push_back(1);
+    }
+    x = mx::broadcast_to(x, full, s_);
+    if (full.back() == 0) {
+      return empty_row(op, x.dtype(), full);
+    }
+    const auto nan = mx::isnan(x, s_);
+    switch (op) {
+      case Op::Sum:
+        return {mx::sum(x, -1, true, s_), {}};
+      case Op::Prod:
+        return {mx::prod(x, -1, true, s_), {}};
+      case Op::MaxOf:
+        return {mx::max(x, -1, true, s_), {}};
+      case Op::MinOf:
+        return {mx::min(x, -1, true, s_), {}};
+      case Op::ArgMax: {
+        const auto first_nan =
+            mx::argmax(mx::astype(nan, mx::int32, s_), -1, true, s_);
+        return {
+            mx::where(
+                mx::any(nan, -1, true, s_),
+                first_nan,
+                mx::argmax(x, -1, true, s_),
+                s_),
+            {}};
+      }
+      case Op::ArgMin: {
+        // The first place whose value is the least of those that are numbers.
+        const bool floating = mx::issubdtype(x.dtype(), mx::floating);
+        const auto numbers = floating
+            ? mx::where(
+                  nan,
+                  mx::array(std::numeric_limits<double>::infinity(), x.dtype()),
+                  x,
+                  s_)
+            : x;
+        const auto least = mx::min(numbers, -1, true, s_);
+        return {
+            mx::argmax(
+                mx::astype(mx::equal(x, least, s_), mx::int32, s_),
+                -1,
+                true,
+                s_),
+            {}};
+      }
+      default:
+        throw internal_error("reference: no rule for '{}'", lang::name_of(op));
+    }
+  }
+
+  // Neutral elements; MLX raises for max and min.
+  Value empty_row(Op op, mx::Dtype type, mx::Shape full) {
+    full.back() = 1;
+    const double infinity = std::numeric_limits<double>::infinity();
+    const double value = op == Op::Prod ? 1
+        : op == Op::MaxOf               ? -infinity
+        : op == Op::MinOf               ? infinity
+                                        : 0;
+    const bool place = op == Op::ArgMax || op == Op::ArgMin;
+    return {
+        mx::full(full, mx::array(value, place ? mx::uint32 : type), s_), {}};
+  }
+
+  const lang::Body& body_;
+  const std::vector<mx::array>& inputs_;
+  const Precision precision_;
+  const mx::Stream s_;
+  std::map<const lang::Node*, std::vector<std::pair<mx::Shape, Value>>> memo_;
+};
+
+} // namespace
+
+std::vector<mx::array> reference(
+    const lang::Body& body,
+    const std::vector<mx::array>& inputs,
+    Precision precision,
+    mx::StreamOrDevice stream) {
+  const auto s = precision == Precision::Double
+      ? mx::default_stream(mx::Device::cpu)
+      : mx::to_stream(stream);
+  return Evaluator(body, inputs, precision, s).outputs();
+}
+
+} // namespace zmlx::op

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <vector>
+
+#include <mlx/mlx.h>
+
+#include "zmlx/lang/expr.h"
+
+/// The stages with a hand-written body, as MLX operations of type `compute`
+/// (float32 or float64).
+namespace zmlx::op {
+
+namespace mx = mlx::core;
+
+/// The weight as a matrix (M, K).
+mx::array unpacked(
+    const lang::Weight& weight,
+    const std::vector<mx::array>& inputs,
+    mx::Dtype compute,
+    mx::Stream stream);
+
+/// softmax(scale q k^T) v over the first `length` keys; shapes as
+/// lang::attention.
+mx::array attend(
+    const mx::array& q,
+    const mx::array& k,
+    const mx::array& v,
+    const mx::array& length,
+    double scale,
+    mx::Dtype compute,
+    mx::Stream stream);
+
+/// The element of each row of `in` that `at` names: in (..., W), at (..., D),
+/// broadcast over the leading axes. Places outside the row give its nearest.
+mx::array picked(const mx::array& in, const mx::array& at, mx::Stream stream);
+
+} // namespace zmlx::op

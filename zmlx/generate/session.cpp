@@ -1,0 +1,137 @@
+#include "zmlx/generate/session.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "zmlx/base/errors.h"
+
+namespace zmlx::generate {
+
+namespace mx = mlx::core;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double rate(int count, double seconds) {
+  return count > 0 && seconds > 0 ? count / seconds : 0;
+}
+
+class Session {
+ public:
+  Session(nn::Decoder& decoder, nn::State& state, const SessionOptions& options)
+      : decoder_(decoder),
+        state_(state),
+        options_(options),
+        sampler_(options.sampling) {}
+
+  SessionResult run(
+      const std::vector<int>& prompt,
+      const std::function<void(int)>& on_token) {
+    result_.prompt_tokens = static_cast<int>(prompt.size());
+    if (cancelled() || options_.max_tokens == 0) {
+      result_.finish = cancelled() ? Finish::cancelled : Finish::length;
+      return result_;
+    }
+    int token = next(prompt, result_.prompt_seconds);
+    while (!is_stop(token)) {
+      result_.tokens.push_back(token);
+      on_token(token);
+      if (ended()) {
+        return result_;
+      }
+      ++result_.decode_steps;
+      token = next({token}, result_.decode_seconds);
+    }
+    result_.finish = Finish::stop;
+    return result_;
+  }
+
+ private:
+  bool cancelled() const {
+    return options_.cancel && options_.cancel->load();
+  }
+
+  bool is_stop(int token) const {
+    auto& stops = options_.stop_tokens;
+    return std::find(stops.begin(), stops.end(), token) != stops.end();
+  }
+
+  // Before a token is fed back.
+  bool ended() {
+    if (cancelled()) {
+      result_.finish = Finish::cancelled;
+    } else if (
+        result_.tokens.size() >= static_cast<size_t>(options_.max_tokens)) {
+      result_.finish = Finish::length;
+    } else if (state_.position() >= state_.capacity()) {
+      result_.finish = Finish::context;
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  int next(const std::vector<int>& tokens, double& seconds) {
+    const auto start = Clock::now();
+    auto logits = decoder_.forward(tokens, state_);
+    const int token = sampler_({logits.data<float>(), logits.size()});
+    seconds += seconds_since(start);
+    return token;
+  }
+
+  nn::Decoder& decoder_;
+  nn::State& state_;
+  const SessionOptions& options_;
+  Sampler sampler_;
+  SessionResult result_;
+};
+
+} // namespace
+
+const char* finish_name(Finish finish) {
+  switch (finish) {
+    case Finish::stop:
+      return "stop";
+    case Finish::length:
+      return "length";
+    case Finish::context:
+      return "context";
+    case Finish::cancelled:
+      return "cancelled";
+  }
+  throw internal_error("unknown end of a generation");
+}
+
+double SessionResult::prompt_tokens_per_second() const {
+  return rate(prompt_tokens, prompt_seconds);
+}
+
+double SessionResult::decode_tokens_per_second() const {
+  return rate(decode_steps, decode_seconds);
+}
+
+SessionResult generate(
+    nn::Decoder& decoder,
+    nn::State& state,
+    const std::vector<int>& prompt,
+    const SessionOptions& options,
+    const std::function<void(int token)>& on_token) {
+  if (prompt.empty()) {
+    throw user_error("the prompt is empty: expected at least one token");
+  }
+  if (options.max_tokens < 0) {
+    throw user_error(
+        "max-tokens must be at least 0, got {}", options.max_tokens);
+  }
+  mx::reset_peak_memory();
+  auto result = Session(decoder, state, options).run(prompt, on_token);
+  result.peak_memory_bytes = mx::get_peak_memory();
+  return result;
+}
+
+} // namespace zmlx::generate

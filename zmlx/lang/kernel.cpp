@@ -76,6 +76,13 @@ void Define::output_like(Expr value, const Expr& input, std::string name) {
       {std::move(name), std::move(value), input->input, {}});
 }
 
+void Define::fill(const Expr& input, Fill values) {
+  if (input->op != Op::Input) {
+    throw internal_error("fill: expected an input");
+  }
+  fills_[body_.inputs.at(input->input).name] = values;
+}
+
 void Define::cases(std::vector<Case> list) {
   cases_ = std::move(list);
 }

@@ -57,13 +57,22 @@ struct Body {
 /// attention.
 using Attributes = std::map<std::string, double>;
 
-/// Shapes and types of inputs for conformance and benchmarks; a kernel lists
-/// those that its formula makes interesting.
+/// The values of an input in tests and benchmarks: evenly drawn from low to
+/// high, whole numbers where the type is an integer.
+struct Fill {
+  std::optional<Type> type = {}; // none: the type that is tested
+  double low = -3;
+  double high = 3;
+};
+
+/// Shapes of inputs for conformance and benchmarks; a kernel lists those that
+/// its formula makes interesting. Every case is run in every type and with
+/// every layout (dense, strided, offset).
 struct Case {
   std::string name; // "rows 33x11008"
   std::vector<Shape> shapes; // one an input
-  Attributes attributes;
-  enum class Layout : uint8_t { Plain, Strided, Offset } layout = Layout::Plain;
+  Attributes attributes = {};
+  std::map<std::string, Fill> fills = {}; // by input; before Define::fill
 };
 
 /// Collects a kernel's definition; see the catalogue for examples.
@@ -92,6 +101,8 @@ class ZMLX_API Define {
   void output(Expr value, Type type, std::string name = "out");
   void output_like(Expr value, const Expr& input, std::string name = "out");
 
+  /// What values an input takes, where not any number will do.
+  void fill(const Expr& input, Fill values);
   void cases(std::vector<Case> list);
 
   const Body& body() const {
@@ -99,6 +110,10 @@ class ZMLX_API Define {
   }
   const std::vector<Case>& listed_cases() const {
     return cases_;
+  }
+  /// By name of the input.
+  const std::map<std::string, Fill>& fills() const {
+    return fills_;
   }
   /// Attributes that the definition asked for, with their values.
   const Attributes& attributes() const {
@@ -110,6 +125,7 @@ class ZMLX_API Define {
   Attributes asked_;
   Body body_;
   std::vector<Case> cases_;
+  std::map<std::string, Fill> fills_;
 };
 
 /// A kernel of the catalogue: its name, what it means, and its definition,

@@ -1,7 +1,8 @@
-# What zmlx links. MLX comes from its Python wheel: `python -m mlx --cmake-dir` says where that is.
+# What zmlx links.
+# Global, so that who adds this project as a subdirectory can link it.
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL TRUE)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
-find_package(SQLite3 REQUIRED)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(hwy REQUIRED IMPORTED_TARGET GLOBAL libhwy)
@@ -14,21 +15,7 @@ foreach(_name hwy pcre2 utf8proc xxhash)
   endif()
 endforeach()
 
-if(NOT MLX_DIR)
-  set(_python ${PROJECT_SOURCE_DIR}/.venv/bin/python)
-  if(NOT EXISTS ${_python})
-    find_program(_python_found python3 REQUIRED)
-    set(_python ${_python_found})
-  endif()
-  execute_process(COMMAND ${_python} -m mlx --cmake-dir OUTPUT_VARIABLE _prefix
-                  OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE _failed ERROR_QUIET)
-  if(_failed)
-    message(FATAL_ERROR "MLX was not found: ${_python} has no module mlx. "
-                        "Run ./test.sh, or pip install 'mlx[cpu]', or set MLX_DIR.")
-  endif()
-  set(MLX_DIR ${_prefix}/share/cmake/MLX CACHE PATH "Folder of MLXConfig.cmake")
-endif()
-find_package(MLX CONFIG REQUIRED)
+include(ZmlxFindMLX)
 # MLX's headers are not held to our warnings.
 get_target_property(_mlx_includes mlx INTERFACE_INCLUDE_DIRECTORIES)
 set_target_properties(mlx PROPERTIES INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${_mlx_includes}")

@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "zmlx/backend/stages/product/cpu_load-inl.h"
+#include "zmlx/backend/stages/cpu_load-inl.h"
 #include "zmlx/backend/stages/product/formats.h"
 
 HWY_BEFORE_NAMESPACE();

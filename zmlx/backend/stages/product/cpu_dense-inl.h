@@ -6,7 +6,7 @@
 #define ZMLX_PRODUCT_DENSE_INL
 #endif
 
-#include "zmlx/backend/stages/product/cpu_load-inl.h"
+#include "zmlx/backend/stages/cpu_load-inl.h"
 #include "zmlx/backend/stages/product/formats.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-// As zmlx/backend/cpu/simd.h, which must not come before foreach_target.h.
-#define HWY_DISABLED_TARGETS (HWY_AVX3_DL | HWY_SSSE3)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "zmlx/backend/stages/product/cpu_multiply.cpp"
+#include "zmlx/backend/cpu/targets.h"
+
 #include <hwy/foreach_target.h>
 
 #include <hwy/highway.h>

@@ -1,9 +1,9 @@
 // Loads of stored floats as float32, for every Highway target.
-#if defined(ZMLX_PRODUCT_LOAD_INL) == defined(HWY_TARGET_TOGGLE)
-#ifdef ZMLX_PRODUCT_LOAD_INL
-#undef ZMLX_PRODUCT_LOAD_INL
+#if defined(ZMLX_STAGES_CPU_LOAD_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef ZMLX_STAGES_CPU_LOAD_INL
+#undef ZMLX_STAGES_CPU_LOAD_INL
 #else
-#define ZMLX_PRODUCT_LOAD_INL
+#define ZMLX_STAGES_CPU_LOAD_INL
 #endif
 
 #include <cstring>

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <array>
+#include <optional>
+
+#include "zmlx/lang/expr.h"
+
+namespace zmlx::lang::lower_detail {
+
+/// op on constants, in the arithmetic of `from` (Select: the first is a Bool).
+/// Nothing where the result has no meaning or is not held by a double.
+/// Casts: see convert.
+std::optional<double>
+evaluate(Op op, Type from, const std::array<double, 3>& operands);
+
+/// A value of `from` as one of `to`, compute types, as C++ converts. Nothing
+/// where C++ does not say what comes out.
+std::optional<double> convert(double value, Type to);
+
+/// A value rounded to a stored type. Nothing as above.
+std::optional<double> round_to(Type type, double value);
+
+} // namespace zmlx::lang::lower_detail

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "zmlx/lang/kernel.h"
+#include "zmlx/lang/program.h"
+
+namespace zmlx::lang::lower_detail {
+
+/// A typed operation on earlier values; the fields are those of Instruction,
+/// whose rules on types hold here too. Product: in[0] is the row multiplied,
+/// `number` the weight.
+struct Value {
+  Op op;
+  Type type;
+  Type from = Type::F32;
+  std::array<int, 3> in{-1, -1, -1};
+  double value = 0;
+  int number = -1;
+  Type rounded = Type::F32;
+  bool operator==(const Value&) const = default;
+};
+
+/// Number of operands that are values: a Pick's row is not one.
+int operands(const Value& value);
+
+/// What a body computes, between typing and scheduling: values in an order in
+/// which operands come first. Attention is not among them.
+struct Graph {
+  std::vector<Value> values;
+  std::vector<int> outputs;
+  std::vector<Weight> weights;
+
+  int add(Value value) {
+    values.push_back(value);
+    return static_cast<int>(values.size()) - 1;
+  }
+};
+
+/// For each value, whether a root needs it.
+std::vector<bool> reachable(const Graph& graph, const std::vector<int>& roots);
+
+// The passes, in their order.
+
+/// Types the trees; conversions become Casts. UserError where an operation has
+/// no meaning for its operands, or an input's role forbids its use.
+Graph type(const Body& body, const std::vector<Type>& inputs);
+/// Replaces what is known now: operations on constants, roundings that change
+/// nothing, operations that give an operand back.
+Graph fold(const Graph& graph, const std::vector<Type>& inputs);
+/// One value for equal operations on equal operands.
+Graph share(const Graph& graph);
+/// Only what the outputs need.
+Graph prune(const Graph& graph);
+
+/// InternalError, naming the pass, when the graph breaks a rule.
+void check(const Graph& graph, std::string_view pass);
+/// The same for a finished program.
+void check(const Program& program);
+
+/// A value to be stored.
+struct Root {
+  int value;
+  int output; // -1: the row of a product
+  bool one_a_row;
+};
+
+/// The roots as passes over a row; nothing, with the reason, where they cannot
+/// be. No Product may be below them.
+std::optional<RowProgram> schedule_rows(
+    const Graph& graph,
+    const std::vector<Root>& roots,
+    const std::vector<Input>& inputs,
+    std::string* why);
+
+/// The roots as a map over accumulators: each Product is the slot of its
+/// weight.
+std::optional<Pass> schedule_store(
+    const Graph& graph,
+    const std::vector<Root>& roots,
+    const std::vector<Input>& inputs,
+    std::string* why);
+
+/// The types of the outputs whose values have these types.
+std::vector<Type> output_types(
+    const Body& body,
+    const std::vector<Type>& inputs,
+    const std::vector<Type>& values);
+
+} // namespace zmlx::lang::lower_detail

@@ -1,0 +1,253 @@
+#include "zmlx/lang/lower.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "zmlx/base/errors.h"
+#include "zmlx/lang/lower/graph.h"
+
+namespace zmlx::lang {
+namespace {
+
+using namespace lower_detail;
+
+void check_inputs(const Body& body, const std::vector<Type>& inputs) {
+  if (inputs.size() != body.inputs.size()) {
+    throw user_error(
+        "the formula has {} inputs, got types of {}",
+        body.inputs.size(),
+        inputs.size());
+  }
+}
+
+const Node* find_attention(const Body& body) {
+  const Node* found = nullptr;
+  std::vector<Expr> roots;
+  for (const Output& output : body.outputs) {
+    roots.push_back(output.value);
+  }
+  for_each_node(roots, [&](const Node& node) {
+    if (node.op == Op::Attention) {
+      found = &node;
+    }
+  });
+  return found;
+}
+
+std::optional<Program> lower_attention(
+    const Body& body,
+    const std::vector<Type>& inputs,
+    const Node& node,
+    std::string* why) {
+  if (body.outputs.size() != 1 || body.outputs[0].value.get() != &node) {
+    *why = "attention with other operations around it";
+    return {};
+  }
+  for (const Expr& arg : node.args) {
+    if (arg->op != Op::Input) {
+      *why = "attention over something that is not an input";
+      return {};
+    }
+  }
+  Program program;
+  program.stage = Stage::Attention;
+  program.inputs = inputs;
+  program.outputs = output_types(body, inputs, {Type::F32});
+  program.attention = {
+      node.args[0]->input,
+      node.args[1]->input,
+      node.args[2]->input,
+      node.args[3]->input,
+      node.value};
+  program.picked.resize(inputs.size());
+  return program;
+}
+
+Graph typed_and_simplified(
+    const Body& body,
+    const std::vector<Type>& inputs,
+    std::vector<Type>* value_types) {
+  Graph graph = type(body, inputs);
+  check(graph, "type");
+  for (int output : graph.outputs) {
+    value_types->push_back(graph.values[output].type);
+  }
+  graph = share(graph);
+  check(graph, "share");
+  graph = fold(graph, inputs);
+  check(graph, "fold");
+  // Folding makes equal what was not.
+  graph = share(graph);
+  check(graph, "share again");
+  graph = prune(graph);
+  check(graph, "prune");
+  return graph;
+}
+
+std::vector<bool> find_picked(const Graph& graph, size_t inputs) {
+  std::vector<bool> picked(inputs);
+  std::vector<bool> read(inputs);
+  for (const Value& value : graph.values) {
+    if (value.op == Op::Pick) {
+      picked[value.number] = true;
+    } else if (value.op == Op::Input) {
+      read[value.number] = true;
+    }
+  }
+  for (size_t i = 0; i < inputs; ++i) {
+    picked[i] = picked[i] && !read[i];
+  }
+  return picked;
+}
+
+std::vector<Root> roots_of(const Body& body, const Graph& graph) {
+  std::vector<bool> short_one = one_a_row(body);
+  std::vector<Root> roots;
+  for (size_t i = 0; i < graph.outputs.size(); ++i) {
+    roots.push_back({graph.outputs[i], static_cast<int>(i), short_one[i]});
+  }
+  return roots;
+}
+
+bool along_row(const Value& value) {
+  return is_reduction(value.op) || value.op == Op::Pick ||
+      value.op == Op::Index || value.op == Op::Width;
+}
+
+/// For each value, whether a product is at or below it.
+std::vector<bool> over_product(const Graph& graph) {
+  std::vector<bool> over;
+  for (const Value& value : graph.values) {
+    bool found = value.op == Op::Product;
+    for (int k = 0; k < operands(value); ++k) {
+      found = found || over[value.in[k]];
+    }
+    over.push_back(found);
+  }
+  return over;
+}
+
+/// What stands around products and cannot be; "" when all is well.
+std::string product_fault(const Graph& graph) {
+  std::vector<bool> over = over_product(graph);
+  int row = -1;
+  for (const Value& value : graph.values) {
+    if (value.op == Op::Product) {
+      if (over[value.in[0]]) {
+        return "a product of a product";
+      }
+      if (row >= 0 && row != value.in[0]) {
+        return "products of different rows";
+      }
+      row = value.in[0];
+    } else if (is_reduction(value.op) && over[value.in[0]]) {
+      return fmt::format("{} over a product's places", name_of(value.op));
+    } else if (value.op == Op::Pick && over[value.in[0]]) {
+      return "a place to pick that comes from a product";
+    }
+  }
+  for (int output : graph.outputs) {
+    if (!over[output]) {
+      return "an output without a product beside one with it";
+    }
+  }
+  // Reductions outside the row multiplied.
+  std::vector<bool> in_store(graph.values.size());
+  for (int output : graph.outputs) {
+    in_store[output] = true;
+  }
+  for (size_t i = graph.values.size(); i-- > 0;) {
+    const Value& value = graph.values[i];
+    if (!in_store[i] || value.op == Op::Product) {
+      continue;
+    }
+    if (is_reduction(value.op)) {
+      return fmt::format("{} of a row beside its product", name_of(value.op));
+    }
+    for (int k = 0; k < operands(value); ++k) {
+      in_store[value.in[k]] = true;
+    }
+  }
+  return "";
+}
+
+bool schedule_product(
+    const Body& body,
+    const Graph& graph,
+    Program& program,
+    std::string* why) {
+  program.stage = Stage::Product;
+  program.weights = graph.weights;
+  *why = product_fault(graph);
+  if (!why->empty()) {
+    return false;
+  }
+  int row = -1;
+  for (const Value& value : graph.values) {
+    row = value.op == Op::Product ? value.in[0] : row;
+  }
+  auto rows = schedule_rows(graph, {{row, -1, false}}, body.inputs, why);
+  auto store = schedule_store(graph, roots_of(body, graph), body.inputs, why);
+  if (!rows || !store) {
+    return false;
+  }
+  program.row = std::move(*rows);
+  program.store = std::move(*store);
+  return true;
+}
+
+} // namespace
+
+std::optional<Program>
+lower(const Body& body, const std::vector<Type>& inputs, std::string* why) {
+  std::string unheard;
+  why = why != nullptr ? why : &unheard;
+  check_inputs(body, inputs);
+  if (const Node* node = find_attention(body)) {
+    return lower_attention(body, inputs, *node, why);
+  }
+  std::vector<Type> value_types;
+  Graph graph = typed_and_simplified(body, inputs, &value_types);
+  Program program;
+  program.inputs = inputs;
+  program.outputs = output_types(body, inputs, value_types);
+  program.picked = find_picked(graph, inputs.size());
+  bool has_product =
+      std::any_of(graph.values.begin(), graph.values.end(), [](const Value& v) {
+        return v.op == Op::Product;
+      });
+  if (has_product) {
+    if (!schedule_product(body, graph, program, why)) {
+      return {};
+    }
+  } else {
+    bool row = std::any_of(graph.values.begin(), graph.values.end(), along_row);
+    program.stage = row ? Stage::Row : Stage::Map;
+    auto rows = schedule_rows(graph, roots_of(body, graph), body.inputs, why);
+    if (!rows) {
+      return {};
+    }
+    program.row = std::move(*rows);
+  }
+  check(program);
+  return program;
+}
+
+std::vector<Type> infer_types(
+    const Body& body,
+    const std::vector<Type>& inputs) {
+  check_inputs(body, inputs);
+  if (find_attention(body) != nullptr) {
+    return output_types(
+        body, inputs, std::vector<Type>(body.outputs.size(), Type::F32));
+  }
+  Graph graph = type(body, inputs);
+  std::vector<Type> values;
+  for (int output : graph.outputs) {
+    values.push_back(graph.values[output].type);
+  }
+  return output_types(body, inputs, values);
+}
+
+} // namespace zmlx::lang

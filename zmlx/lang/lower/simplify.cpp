@@ -1,0 +1,271 @@
+#include <algorithm>
+#include <bit>
+#include <unordered_map>
+#include <utility>
+
+#include "zmlx/lang/lower/evaluate.h"
+#include "zmlx/lang/lower/graph.h"
+
+namespace zmlx::lang::lower_detail {
+
+int operands(const Value& value) {
+  return value.op == Op::Pick ? 1 : arity(value.op);
+}
+
+std::vector<bool> reachable(const Graph& graph, const std::vector<int>& roots) {
+  std::vector<bool> needed(graph.values.size());
+  for (int root : roots) {
+    needed[root] = true;
+  }
+  for (size_t i = graph.values.size(); i-- > 0;) {
+    const Value& value = graph.values[i];
+    for (int k = 0; needed[i] && k < operands(value); ++k) {
+      needed[value.in[k]] = true;
+    }
+  }
+  return needed;
+}
+
+namespace {
+
+/// Rebuilds a graph value by value.
+class Folding {
+ public:
+  Folding(const Graph& graph, const std::vector<Type>& inputs)
+      : old_(graph), inputs_(inputs) {}
+
+  Graph run() {
+    graph_.weights = old_.weights;
+    std::vector<int> now(old_.values.size());
+    for (size_t i = 0; i < now.size(); ++i) {
+      Value value = old_.values[i];
+      for (int k = 0; k < operands(value); ++k) {
+        value.in[k] = now[value.in[k]];
+      }
+      now[i] = simplify(value);
+    }
+    for (int output : old_.outputs) {
+      graph_.outputs.push_back(now[output]);
+    }
+    return std::move(graph_);
+  }
+
+ private:
+  const Value& in(const Value& value, int k) const {
+    return graph_.values[value.in[k]];
+  }
+
+  bool is_constant(const Value& value, int k, double number) const {
+    const Value& operand = in(value, k);
+    return operand.op == Op::Constant &&
+        std::bit_cast<uint64_t>(operand.value) ==
+        std::bit_cast<uint64_t>(number);
+  }
+
+  int simplify(const Value& value) {
+    if (auto number = known(value)) {
+      return add(
+          {.op = Op::Constant,
+           .type = value.type,
+           .from = value.type,
+           .value = *number});
+    }
+    if (auto operand = gives_back(value)) {
+      return *operand;
+    }
+    if (value.op == Op::Pow && is_constant(value, 1, 2)) {
+      // Rounds once, as the best power would.
+      Value square = value;
+      square.op = Op::Mul;
+      square.in[1] = square.in[0];
+      return add(square);
+    }
+    return add(value);
+  }
+
+  std::optional<double> known(const Value& value) const {
+    if (operands(value) == 0 || value.op == Op::Pick ||
+        value.op == Op::Product || is_reduction(value.op)) {
+      return {};
+    }
+    std::array<double, 3> numbers{};
+    for (int k = 0; k < operands(value); ++k) {
+      if (in(value, k).op != Op::Constant) {
+        return {};
+      }
+      numbers[k] = in(value, k).value;
+    }
+    if (value.op == Op::Cast) {
+      return convert(numbers[0], value.type);
+    }
+    if (value.op == Op::As) {
+      return round_to(value.rounded, numbers[0]);
+    }
+    return evaluate(value.op, value.from, numbers);
+  }
+
+  /// The operand that the operation gives back whatever it is, bit for bit.
+  std::optional<int> gives_back(const Value& value) const {
+    switch (value.op) {
+      case Op::As:
+        return stored_[value.in[0]] == value.rounded
+            ? std::optional(value.in[0])
+            : std::nullopt;
+      case Op::Mul:
+        if (is_constant(value, 0, 1)) {
+          return value.in[1];
+        }
+        [[fallthrough]];
+      case Op::Div:
+      case Op::Pow:
+        return when(is_constant(value, 1, 1), value.in[0]);
+      case Op::Sub:
+        return when(is_constant(value, 1, 0), value.in[0]);
+      case Op::Add: {
+        // -0 + 0 is 0, so that only -0 changes no float.
+        double none = is_float(value.type) ? -0.0 : 0.0;
+        if (is_constant(value, 0, none)) {
+          return value.in[1];
+        }
+        return when(is_constant(value, 1, none), value.in[0]);
+      }
+      case Op::Neg:
+      case Op::Not:
+        return when(in(value, 0).op == value.op, in(value, 0).in[0]);
+      case Op::Cast:
+        // A truth as a number as a truth.
+        return when(
+            value.type == Type::Bool && in(value, 0).op == Op::Cast &&
+                in(value, 0).from == Type::Bool,
+            in(value, 0).in[0]);
+      case Op::Select:
+        if (in(value, 0).op == Op::Constant) {
+          return value.in[in(value, 0).value != 0 ? 1 : 2];
+        }
+        return when(value.in[1] == value.in[2], value.in[1]);
+      default:
+        return {};
+    }
+  }
+
+  static std::optional<int> when(bool holds, int operand) {
+    return holds ? std::optional(operand) : std::nullopt;
+  }
+
+  int add(const Value& value) {
+    stored_.push_back(stored_type(value));
+    return graph_.add(value);
+  }
+
+  /// A stored type that the value is known to be a value of.
+  std::optional<Type> stored_type(const Value& value) const {
+    switch (value.op) {
+      case Op::Input:
+      case Op::Pick:
+        return inputs_[value.number];
+      case Op::As:
+        return value.rounded;
+      case Op::Neg:
+      case Op::Abs:
+        return is_float(value.type) ? stored_[value.in[0]] : std::nullopt;
+      case Op::MaxOf:
+      case Op::MinOf:
+        return stored_[value.in[0]];
+      case Op::Max:
+      case Op::Min:
+        return common(value.in[0], value.in[1]);
+      case Op::Select:
+        return common(value.in[1], value.in[2]);
+      default:
+        return {};
+    }
+  }
+
+  std::optional<Type> common(int a, int b) const {
+    return stored_[a] == stored_[b] ? stored_[a] : std::nullopt;
+  }
+
+  const Graph& old_;
+  const std::vector<Type>& inputs_;
+  Graph graph_;
+  std::vector<std::optional<Type>> stored_; // one a new value
+};
+
+struct ValueHash {
+  size_t operator()(const Value& v) const {
+    uint64_t hash = static_cast<uint64_t>(v.op) |
+        static_cast<uint64_t>(v.type) << 8 |
+        static_cast<uint64_t>(v.from) << 16;
+    for (uint64_t word :
+         {static_cast<uint64_t>(v.in[0]),
+          static_cast<uint64_t>(v.in[1]),
+          static_cast<uint64_t>(v.in[2]),
+          std::bit_cast<uint64_t>(v.value),
+          static_cast<uint64_t>(v.number)}) {
+      hash = (hash ^ word) * 0x9E3779B97F4A7C15ull;
+      hash ^= hash >> 29;
+    }
+    return hash;
+  }
+};
+
+// Numbers by their bits: 0 and -0 differ, a NaN is itself.
+struct ValueEqual {
+  bool operator()(Value a, Value b) const {
+    auto bits_a = std::bit_cast<uint64_t>(std::exchange(a.value, 0));
+    auto bits_b = std::bit_cast<uint64_t>(std::exchange(b.value, 0));
+    return bits_a == bits_b && a == b;
+  }
+};
+
+} // namespace
+
+Graph fold(const Graph& graph, const std::vector<Type>& inputs) {
+  return Folding(graph, inputs).run();
+}
+
+Graph share(const Graph& graph) {
+  Graph result;
+  result.weights = graph.weights;
+  std::unordered_map<Value, int, ValueHash, ValueEqual> known;
+  std::vector<int> now(graph.values.size());
+  for (size_t i = 0; i < now.size(); ++i) {
+    Value value = graph.values[i];
+    for (int k = 0; k < operands(value); ++k) {
+      value.in[k] = now[value.in[k]];
+    }
+    auto [entry, added] =
+        known.try_emplace(value, static_cast<int>(result.values.size()));
+    if (added) {
+      result.add(value);
+    }
+    now[i] = entry->second;
+  }
+  for (int output : graph.outputs) {
+    result.outputs.push_back(now[output]);
+  }
+  return result;
+}
+
+Graph prune(const Graph& graph) {
+  std::vector<bool> needed = reachable(graph, graph.outputs);
+  Graph result;
+  result.weights = graph.weights;
+  std::vector<int> now(graph.values.size(), -1);
+  for (size_t i = 0; i < now.size(); ++i) {
+    if (!needed[i]) {
+      continue;
+    }
+    Value value = graph.values[i];
+    for (int k = 0; k < operands(value); ++k) {
+      value.in[k] = now[value.in[k]];
+    }
+    now[i] = result.add(value);
+  }
+  for (int output : graph.outputs) {
+    result.outputs.push_back(now[output]);
+  }
+  return result;
+}
+
+} // namespace zmlx::lang::lower_detail

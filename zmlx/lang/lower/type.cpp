@@ -1,0 +1,455 @@
+#include <cmath>
+#include <unordered_map>
+
+#include "zmlx/base/errors.h"
+#include "zmlx/lang/lower/evaluate.h"
+#include "zmlx/lang/lower/graph.h"
+
+namespace zmlx::lang::lower_detail {
+namespace {
+
+bool is_comparison(Op op) {
+  return op >= Op::Less && op <= Op::NotEqual;
+}
+
+bool is_logical(Op op) {
+  return op == Op::Not || op == Op::And || op == Op::Or;
+}
+
+bool is_bitwise(Op op) {
+  return op >= Op::BitAnd && op <= Op::Shr;
+}
+
+bool is_float_function(Op op) {
+  return op >= Op::Exp && op <= Op::Erf;
+}
+
+bool is_rounding(Op op) {
+  return op == Op::Floor || op == Op::Ceil || op == Op::Round;
+}
+
+// Whether every value of compute type `inner` is one of `type`.
+bool holds(Type type, Type inner) {
+  bool narrow = inner == Type::I32 || inner == Type::U32;
+  return type == inner ||
+      (type == Type::F64 && (narrow || inner == Type::F32)) ||
+      (type == Type::I64 && narrow);
+}
+
+/// A value of the graph, or a number that has not met a type yet.
+struct Typed {
+  int id = -1;
+  double number = 0;
+  bool integer = false;
+
+  bool weak() const {
+    return id < 0;
+  }
+};
+
+Typed weak(double number, bool integer) {
+  return {-1, number, integer};
+}
+
+class Typing {
+ public:
+  Typing(const Body& body, const std::vector<Type>& inputs)
+      : body_(body), inputs_(inputs) {
+    for (Type type : inputs) {
+      if (type == Type::F64) {
+        plain_float_ = Type::F64;
+      }
+    }
+  }
+
+  Graph run() {
+    std::vector<Expr> roots;
+    for (const Output& output : body_.outputs) {
+      roots.push_back(output.value);
+      check_direct_read(*output.value);
+    }
+    for_each_node(roots, [&](const Node& node) {
+      check_reads(node);
+      typed_.emplace(&node, visit(node));
+    });
+    for (const Expr& root : roots) {
+      graph_.outputs.push_back(concrete(typed_.at(root.get())));
+    }
+    return std::move(graph_);
+  }
+
+ private:
+  void check_direct_read(const Node& node) const {
+    if (node.op != Op::Input) {
+      return;
+    }
+    const Input& input = body_.inputs.at(node.input);
+    if (input.role == Role::Row) {
+      throw user_error(
+          "{}: an input read by rows is read with pick({}, place)",
+          input.name,
+          input.name);
+    }
+    if (input.role == Role::Whole) {
+      throw user_error(
+          "{}: an input read as a whole has no element at a place", input.name);
+    }
+  }
+
+  void check_reads(const Node& node) const {
+    for (size_t i = 0; i < node.args.size(); ++i) {
+      const Node& arg = *node.args[i];
+      if (node.op != Op::Pick || i != 0) {
+        check_direct_read(arg);
+        continue;
+      }
+      if (arg.op != Op::Input) {
+        throw user_error(
+            "pick: expected an input, got the operation {}", name_of(arg.op));
+      }
+      const Input& input = body_.inputs.at(arg.input);
+      if (input.role != Role::Row && input.role != Role::Element) {
+        throw user_error(
+            "{}: pick reads arrays with rows, and this input has none",
+            input.name);
+      }
+    }
+  }
+
+  Type type_of(int id) const {
+    return graph_.values[id].type;
+  }
+
+  int constant(double number, Type type) {
+    auto value = convert(number, type);
+    if (!value && size_of(type) == 4 && std::abs(number) < 0x1p32) {
+      // A mask written without a sign, or -1 for all bits, as in C.
+      int64_t bits = static_cast<int64_t>(number);
+      value = type == Type::I32
+          ? static_cast<double>(static_cast<int32_t>(bits))
+          : static_cast<double>(static_cast<uint32_t>(bits));
+    }
+    if (!value) {
+      throw user_error("the number {} does not fit {}", number, name_of(type));
+    }
+    return graph_.add(
+        {.op = Op::Constant, .type = type, .from = type, .value = *value});
+  }
+
+  int to(int id, Type type) {
+    Type from = type_of(id);
+    if (from == type) {
+      return id;
+    }
+    return graph_.add(
+        {.op = Op::Cast, .type = type, .from = from, .in = {id, -1, -1}});
+  }
+
+  /// The value in a type of its own: numbers that meet nothing.
+  int concrete(const Typed& t) {
+    return t.weak() ? constant(t.number, t.integer ? Type::I32 : plain_float_)
+                    : t.id;
+  }
+
+  /// The value as an operand of arithmetic in `type`.
+  int operand(const Typed& t, Type type) {
+    return t.weak() ? constant(t.number, type) : to(t.id, type);
+  }
+
+  /// The type for arithmetic on one value: Bool counts as int32.
+  Type arithmetic(const Typed& t) const {
+    if (t.weak()) {
+      return t.integer ? Type::I32 : plain_float_;
+    }
+    return compute_type(type_of(t.id));
+  }
+
+  Type meet(const Typed& a, const Typed& b) const {
+    if (a.weak() == b.weak()) {
+      return promote(arithmetic(a), arithmetic(b));
+    }
+    const Typed& number = a.weak() ? a : b;
+    Type type = arithmetic(a.weak() ? b : a);
+    return number.integer || is_float(type) ? type : plain_float_;
+  }
+
+  Typed add(Op op, Type type, Type from, std::array<int, 3> in) {
+    return {graph_.add({.op = op, .type = type, .from = from, .in = in})};
+  }
+
+  const Typed& arg(const Node& node, size_t i) const {
+    return typed_.at(node.args[i].get());
+  }
+
+  Typed visit(const Node& node) {
+    switch (node.op) {
+      case Op::Input:
+        return leaf(node.op, compute_type(inputs_.at(node.input)), node.input);
+      case Op::Constant:
+        return weak(node.value, node.type == Type::I32);
+      case Op::Index:
+      case Op::Width:
+        return leaf(node.op, Type::I32, -1);
+      case Op::As:
+        return round(node.type, arg(node, 0));
+      case Op::Cast:
+        return {operand(arg(node, 0), compute_type(node.type))};
+      case Op::Pick:
+        return pick(node);
+      case Op::Product:
+        return product(node);
+      case Op::Attention:
+        throw internal_error("typing: attention is a stage of its own");
+      default:
+        break;
+    }
+    if (is_reduction(node.op)) {
+      return reduce(node);
+    }
+    if (auto number = among_numbers(node)) {
+      return *number;
+    }
+    if (node.op == Op::Select) {
+      return select(node);
+    }
+    return arity(node.op) == 1 ? unary(node) : binary(node);
+  }
+
+  Typed leaf(Op op, Type type, int number) {
+    return {
+        graph_.add({.op = op, .type = type, .from = type, .number = number})};
+  }
+
+  /// Operations on numbers alone are done now, in double or as integers.
+  std::optional<Typed> among_numbers(const Node& node) const {
+    std::array<double, 3> numbers{};
+    bool integers = true;
+    for (size_t i = 0; i < node.args.size(); ++i) {
+      const Typed& a = arg(node, i);
+      if (!a.weak()) {
+        return {};
+      }
+      numbers[i] = a.number;
+      bool condition = node.op == Op::Select && i == 0;
+      integers = integers && (a.integer || condition);
+    }
+    if (is_bitwise(node.op) && !integers) {
+      throw user_error(
+          "{} needs integers, got numbers with a point", name_of(node.op));
+    }
+    if (is_logical(node.op)) {
+      return weak(*evaluate(node.op, Type::Bool, numbers), true);
+    }
+    if (is_rounding(node.op) && integers) {
+      return weak(numbers[0], true);
+    }
+    bool stays = integers && !is_float_function(node.op);
+    if (stays) {
+      if (auto result = evaluate(node.op, Type::I64, numbers)) {
+        return weak(*result, true);
+      }
+    }
+    auto result = evaluate(node.op, Type::F64, numbers);
+    if (!result) {
+      throw user_error(
+          "{} of {} and {} has no value",
+          name_of(node.op),
+          numbers[0],
+          numbers[1]);
+    }
+    return weak(*result, is_comparison(node.op));
+  }
+
+  Typed round(Type type, const Typed& x) {
+    if (x.weak()) {
+      auto rounded = round_to(type, x.number);
+      if (!rounded) {
+        throw user_error(
+            "as: the number {} does not fit {}", x.number, name_of(type));
+      }
+      return weak(*rounded, x.integer);
+    }
+    Type own = arithmetic(x);
+    int id = to(x.id, own);
+    if (holds(type, own)) {
+      return {id};
+    }
+    Type through = compute_type(type);
+    id = to(id, through);
+    if (type != through) {
+      id = graph_.add(
+          {.op = Op::As,
+           .type = through,
+           .from = through,
+           .in = {id, -1, -1},
+           .rounded = type});
+    }
+    return {to(id, own)};
+  }
+
+  Typed pick(const Node& node) {
+    int place = concrete(arg(node, 1));
+    if (is_float(type_of(place))) {
+      throw user_error(
+          "{}: pick needs an integer for the place, got {}",
+          body_.inputs.at(node.args[0]->input).name,
+          name_of(type_of(place)));
+    }
+    place = to(place, compute_type(type_of(place)));
+    int number = node.args[0]->input;
+    return {graph_.add(
+        {.op = Op::Pick,
+         .type = compute_type(inputs_.at(number)),
+         .from = type_of(place),
+         .in = {place, -1, -1},
+         .number = number})};
+  }
+
+  Typed product(const Node& node) {
+    const Typed& x = arg(node, 0);
+    Type type = promote(arithmetic(x), Type::F32);
+    int number = 0;
+    int count = static_cast<int>(graph_.weights.size());
+    while (number < count && graph_.weights[number] != node.weight) {
+      ++number;
+    }
+    if (number == count) {
+      graph_.weights.push_back(node.weight);
+    }
+    return {graph_.add(
+        {.op = Op::Product,
+         .type = type,
+         .from = type,
+         .in = {operand(x, type), -1, -1},
+         .number = number})};
+  }
+
+  Typed reduce(const Node& node) {
+    const Typed& x = arg(node, 0);
+    Type from = arithmetic(x);
+    bool place = node.op == Op::ArgMax || node.op == Op::ArgMin;
+    return add(
+        node.op, place ? Type::U32 : from, from, {operand(x, from), -1, -1});
+  }
+
+  Typed select(const Node& node) {
+    Type type = meet(arg(node, 1), arg(node, 2));
+    int condition = operand(arg(node, 0), Type::Bool);
+    int yes = operand(arg(node, 1), type);
+    int no = operand(arg(node, 2), type);
+    return add(Op::Select, type, type, {condition, yes, no});
+  }
+
+  Typed unary(const Node& node) {
+    const Typed& x = arg(node, 0);
+    if (node.op == Op::Not) {
+      return add(
+          Op::Not, Type::Bool, Type::Bool, {to(x.id, Type::Bool), -1, -1});
+    }
+    Type type = arithmetic(x);
+    if (is_float_function(node.op)) {
+      type = promote(type, Type::F32);
+    } else if (is_rounding(node.op) && !is_float(type)) {
+      return {to(x.id, type)};
+    }
+    return add(node.op, type, type, {to(x.id, type), -1, -1});
+  }
+
+  Typed binary(const Node& node) {
+    const Typed& a = arg(node, 0);
+    const Typed& b = arg(node, 1);
+    if (is_logical(node.op)) {
+      return both(node.op, a, b, Type::Bool, Type::Bool);
+    }
+    if (is_bitwise(node.op)) {
+      return bitwise(node.op, a, b);
+    }
+    Type type = meet(a, b);
+    return both(
+        node.op, a, b, is_comparison(node.op) ? Type::Bool : type, type);
+  }
+
+  Typed both(Op op, const Typed& a, const Typed& b, Type type, Type from) {
+    int left = operand(a, from);
+    int right = operand(b, from);
+    return add(op, type, from, {left, right, -1});
+  }
+
+  Typed bitwise(Op op, const Typed& a, const Typed& b) {
+    bool truths = !a.weak() && !b.weak() && type_of(a.id) == Type::Bool &&
+        type_of(b.id) == Type::Bool;
+    if (truths && op == Op::BitXor) {
+      // As numbers, since comparisons do not take truth values.
+      return both(Op::NotEqual, a, b, Type::Bool, Type::I32);
+    }
+    if (truths && (op == Op::BitAnd || op == Op::BitOr)) {
+      Op logical = op == Op::BitAnd ? Op::And : Op::Or;
+      return both(logical, a, b, Type::Bool, Type::Bool);
+    }
+    Type type = meet(a, b);
+    if (is_float(type)) {
+      throw user_error(
+          "{} needs integers, got {} and {}{}",
+          name_of(op),
+          name_of(arithmetic(a)),
+          name_of(arithmetic(b)),
+          op == Op::BitXor ? "; for a power write pow(a, b)" : "");
+    }
+    return both(op, a, b, type, type);
+  }
+
+  const Body& body_;
+  const std::vector<Type>& inputs_;
+  Type plain_float_ = Type::F32; // of numbers that meet no float
+  Graph graph_;
+  std::unordered_map<const Node*, Typed> typed_;
+};
+
+} // namespace
+
+Graph type(const Body& body, const std::vector<Type>& inputs) {
+  return Typing(body, inputs).run();
+}
+
+namespace {
+
+Type promoted(const Body& body, const std::vector<Type>& inputs) {
+  for (Role role : {Role::Element, Role::Row, Role::Whole, Role::Scalar}) {
+    std::optional<Type> all;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (body.inputs[i].role == role) {
+        all = all ? promote_stored(*all, inputs[i]) : inputs[i];
+      }
+    }
+    if (all) {
+      return *all;
+    }
+  }
+  return Type::F32;
+}
+
+} // namespace
+
+std::vector<Type> output_types(
+    const Body& body,
+    const std::vector<Type>& inputs,
+    const std::vector<Type>& values) {
+  Type usual = promoted(body, inputs);
+  std::vector<Type> result;
+  for (size_t i = 0; i < body.outputs.size(); ++i) {
+    const Output& output = body.outputs[i];
+    if (output.fixed) {
+      result.push_back(*output.fixed);
+    } else if (output.like >= 0) {
+      result.push_back(inputs.at(output.like));
+    } else if (output.value->op == Op::Attention) {
+      result.push_back(inputs.at(output.value->args[0]->input));
+    } else {
+      bool keeps = is_float(usual) || !is_float(values[i]);
+      result.push_back(keeps ? usual : values[i]);
+    }
+  }
+  return result;
+}
+
+} // namespace zmlx::lang::lower_detail

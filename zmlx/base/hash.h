@@ -59,7 +59,7 @@ class ZMLX_API Hasher {
 
   template <typename T>
   requires std::is_arithmetic_v<T> || std::is_enum_v<T> Hasher& add(T value) {
-    std::array<std::byte, sizeof(T)> bytes;
+    std::array<std::byte, sizeof(T)> bytes{};
     std::memcpy(bytes.data(), &value, sizeof(T));
     return add_bytes(bytes);
   }

@@ -90,7 +90,7 @@ std::string Table::to_string(const Layout& layout) const {
   }
   auto& last = widths.back();
   if (layout.width > 0) {
-    std::size_t used = static_cast<std::size_t>(layout.indent);
+    auto used = static_cast<std::size_t>(layout.indent);
     for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
       used += widths[i] + gap;
     }

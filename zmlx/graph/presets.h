@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "zmlx/export.h"
+#include "zmlx/graph/node.h"
+
+namespace zmlx::graph {
+
+/// A named place where a model can be made faster, and the folds that do it.
+struct Pattern {
+  std::string name;
+  std::string summary;
+  std::vector<std::string> folds;
+};
+
+/// swiglu_mlp, geglu_mlp, moe_mlp, rmsnorm, layernorm, softmax, residual_norm
+/// and the further ones.
+ZMLX_API const std::vector<Pattern>& patterns();
+
+/// The folds of the named patterns or presets (FUSED_ACTIVATIONS,
+/// TRAINING_RECOMMENDED, ALL_PATTERNS) or folds, less those of `exclude`. No
+/// names means all. UserError, with the nearest name, for an unknown one.
+ZMLX_API std::vector<std::string> folds_of(
+    const std::vector<std::string>& names,
+    const std::vector<std::string>& exclude);
+
+/// What a kernel node is to a person who knows the model: "swiglu_mlp",
+/// "attention", "rmsnorm", else its kernel's name.
+ZMLX_API std::string label_of(const Node& node);
+
+} // namespace zmlx::graph

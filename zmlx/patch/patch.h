@@ -1,0 +1,73 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "zmlx/export.h"
+#include "zmlx/graph/presets.h"
+#include "zmlx/nn/decoder.h"
+#include "zmlx/patch/report.h"
+#include "zmlx/plan/plan.h"
+
+namespace zmlx {
+
+namespace mx = mlx::core;
+
+namespace patch_detail {
+class Patched;
+}
+
+struct PatchOptions {
+  /// Patterns, presets or folds to apply; empty means all.
+  std::vector<std::string> patterns;
+  std::vector<std::string> exclude;
+};
+
+/// A model that decodes by replaying a plan: a Decoder with the same answers.
+/// Where the step cannot be captured or planned, it runs as the original, or as
+/// MLX arrays with the kernels that there are, and report() says why. Copies of
+/// nothing: the model's weights are read in place and kept alive.
+class ZMLX_API PatchedDecoder : public nn::Decoder {
+ public:
+  ~PatchedDecoder() override;
+
+  const nn::DecoderShape& shape() const override;
+  /// The caches start small and grow up to `capacity`.
+  std::unique_ptr<nn::State> new_state(int capacity) override;
+  /// UserError for a token outside the vocabulary, a full context, a state of
+  /// another decoder; the state is as before then.
+  mx::array forward(const std::vector<int>& tokens, nn::State& state) override;
+
+  const Report& report() const;
+  /// The plan for the smallest capacity; null where there is none.
+  const plan::Plan* plan() const;
+  /// The step after the folds; null where it could not be captured.
+  const graph::Graph* graph() const;
+  const std::shared_ptr<const nn::Model>& model() const;
+
+ private:
+  friend std::unique_ptr<PatchedDecoder> patch(
+      std::shared_ptr<const nn::Model> model,
+      const PatchOptions& options);
+  explicit PatchedDecoder(std::unique_ptr<patch_detail::Patched> impl);
+  std::unique_ptr<patch_detail::Patched> impl_;
+};
+
+/// Captures one decode step of the model, lifts it into kernels, folds them and
+/// plans their replay. `model` itself is untouched. UserError for an unknown
+/// pattern.
+ZMLX_API std::unique_ptr<PatchedDecoder> patch(
+    std::shared_ptr<const nn::Model> model,
+    const PatchOptions& options = {});
+
+/// The decoder that the model was before: stock MLX. What the plan held is
+/// freed with `patched`.
+ZMLX_API std::unique_ptr<nn::Decoder> unpatch(
+    std::unique_ptr<PatchedDecoder> patched);
+
+/// Every pattern with what it does.
+ZMLX_API const std::vector<graph::Pattern>& list_patterns();
+
+} // namespace zmlx

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "zmlx/export.h"
+#include "zmlx/graph/node.h"
+#include "zmlx/plan/plan.h"
+
+namespace zmlx {
+
+/// One kernel of the patched step and what of the model it does.
+struct Launch {
+  int round = 0; // kernels of one round run at the same time
+  std::string label; // pattern: "swiglu_mlp", "attention"
+  std::vector<std::string> sites; // the model's places that it took
+  std::vector<std::string> folds; // which folds made it
+  std::string reason; // why it was left to MLX, else empty
+  double weight_bytes = 0; // constants read a step
+};
+
+struct Report {
+  std::string model_type;
+  int layers = 0;
+  int captured = 0; // kernels and foreign nodes of the step as lifted
+  int rounds = 0; // launches of the patched step
+  std::vector<Launch> launches;
+  std::map<std::string, int> pattern_counts;
+  std::vector<std::string> folds; // applied
+  std::string plan_reason; // why there is no plan, else empty
+  double capture_seconds = 0;
+  double weight_bytes = 0; // read a step, all launches
+
+  /// Places that a kernel of ours took.
+  int patched_count() const;
+  /// Rounds a layer: those of the whole step over the layers.
+  double rounds_per_layer() const;
+  /// Table for people: a line for each kind of launch, then totals.
+  std::string summary() const;
+};
+
+/// The report of a folded graph; `plan` may be null.
+ZMLX_API Report make_report(const graph::Graph& folded, const plan::Plan* plan);
+
+} // namespace zmlx

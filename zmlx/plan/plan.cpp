@@ -1,0 +1,228 @@
+#include "zmlx/plan/plan.h"
+
+#include <algorithm>
+#include <map>
+
+#include "zmlx/base/errors.h"
+#include "zmlx/graph/view.h"
+#include "zmlx/op/executables.h"
+
+namespace zmlx::plan {
+
+using graph::Kind;
+using graph::Node;
+using graph::Ref;
+
+namespace {
+
+constexpr int64_t kAlignment = 64;
+
+/// Calls visit(node) for every node whose result `node` needs, directly.
+template <typename Visit>
+void for_each_needed(const Node& node, Visit visit) {
+  auto see = [&](const graph::Operand& operand) {
+    visit(operand.value.node);
+    if (operand.view.at.node >= 0) {
+      visit(operand.view.at.node);
+    }
+  };
+  for (const auto& operand : node.operands) {
+    see(operand);
+  }
+  for (const auto& result : node.results) {
+    if (result.target) {
+      see(*result.target);
+    }
+  }
+}
+
+/// An earlier state of a cache must not be read once it is overwritten.
+bool reads_overwritten(const graph::Graph& graph, std::string* why) {
+  for (const auto& node : graph.nodes) {
+    for (const auto& operand : node.operands) {
+      Ref ref = operand.value;
+      if (graph.nodes[ref.node].kind != Kind::Placeholder) {
+        continue;
+      }
+      for (const auto& other : graph.nodes) {
+        for (const auto& result : other.results) {
+          if (result.target &&
+              graph::storage_of(graph, result.target->value) == ref) {
+            *why = fmt::format(
+                "{} reads {} as it was before the step",
+                node.name,
+                graph.nodes[ref.node].name);
+            return true;
+          }
+        }
+      }
+    }
+  }
+  return false;
+}
+
+} // namespace
+
+std::shared_ptr<const Plan> Plan::make(graph::Graph graph, std::string* why) {
+  auto plan = std::make_shared<Plan>();
+  plan->graph_ = std::move(graph);
+  const auto& nodes = plan->graph_.nodes;
+  plan->executables_.resize(nodes.size());
+  for (size_t n = 0; n < nodes.size(); n++) {
+    if (nodes[n].kind == Kind::Foreign) {
+      *why = fmt::format("{}: {}", nodes[n].name, nodes[n].reason);
+      return nullptr;
+    }
+    if (nodes[n].kind != Kind::Kernel) {
+      continue;
+    }
+    std::vector<lang::Type> types;
+    for (const auto& operand : nodes[n].operands) {
+      types.push_back(plan->graph_.result(operand.value).type);
+    }
+    std::string reason;
+    plan->executables_[n] = op::executable(nodes[n].body, types, &reason);
+    if (!plan->executables_[n]) {
+      *why = fmt::format("{}: {}", nodes[n].name, reason);
+      return nullptr;
+    }
+  }
+  for (const auto& output : plan->graph_.outputs) {
+    const auto& value = output.value;
+    if (plan->graph_.result(value.value).target) {
+      continue; // a cache, which the state owns
+    }
+    if (nodes[value.value.node].kind != Kind::Kernel ||
+        !graph::is_whole(
+            value.view,
+            graph::element_count(plan->graph_.result(value.value).shape))) {
+      *why = fmt::format(
+          "output {} is not the whole of a kernel's result", output.name);
+      return nullptr;
+    }
+  }
+  if (reads_overwritten(plan->graph_, why)) {
+    return nullptr;
+  }
+  plan->schedule();
+  plan->mark_only_for_outputs();
+  plan->place();
+  return plan;
+}
+
+/// Orders groups: a group runs once all that any of its members needs has run.
+void Plan::schedule() {
+  const auto& nodes = graph_.nodes;
+  std::map<int, std::vector<int>> members; // by first member
+  std::map<int, int> first_of_group;
+  std::vector<int> unit(nodes.size(), -1);
+  for (size_t n = 0; n < nodes.size(); n++) {
+    if (nodes[n].kind != Kind::Kernel) {
+      continue;
+    }
+    int first = static_cast<int>(n);
+    if (nodes[n].group >= 0) {
+      first = first_of_group.emplace(nodes[n].group, first).first->second;
+    }
+    unit[n] = first;
+    members[first].push_back(static_cast<int>(n));
+  }
+  std::vector<bool> done(nodes.size(), false);
+  auto ready = [&](const std::vector<int>& group) {
+    bool all = true;
+    for (int n : group) {
+      for_each_needed(nodes[n], [&](int needed) {
+        all = all && (unit[needed] < 0 || done[needed]);
+      });
+    }
+    return all;
+  };
+  while (!members.empty()) {
+    auto next = std::find_if(members.begin(), members.end(), [&](auto& entry) {
+      return ready(entry.second);
+    });
+    if (next == members.end()) {
+      throw internal_error("a group of launches waits for itself");
+    }
+    for (int n : next->second) {
+      done[n] = true;
+    }
+    rounds_.push_back({next->second});
+    members.erase(next);
+  }
+}
+
+void Plan::mark_only_for_outputs() {
+  std::vector<bool> for_state(graph_.nodes.size(), false);
+  for (size_t n = graph_.nodes.size(); n-- > 0;) {
+    const auto& node = graph_.nodes[n];
+    for (const auto& result : node.results) {
+      for_state[n] = for_state[n] || result.target.has_value();
+    }
+    if (for_state[n]) {
+      for_each_needed(node, [&](int needed) { for_state[needed] = true; });
+    }
+  }
+  for (auto& round : rounds_) {
+    round.only_for_outputs =
+        std::none_of(round.nodes.begin(), round.nodes.end(), [&](int n) {
+          return for_state[n];
+        });
+  }
+}
+
+/// Gives each result a place in the arena, first fit among the values that are
+/// alive in the same rounds.
+void Plan::place() {
+  const auto& nodes = graph_.nodes;
+  std::vector<int> round_of(nodes.size(), -1);
+  for (size_t r = 0; r < rounds_.size(); r++) {
+    for (int n : rounds_[r].nodes) {
+      round_of[n] = static_cast<int>(r);
+    }
+  }
+  std::vector<int> last_round(nodes.size(), -1);
+  for (size_t n = 0; n < nodes.size(); n++) {
+    last_round[n] = std::max(last_round[n], round_of[n]);
+    for_each_needed(nodes[n], [&](int needed) {
+      last_round[needed] = std::max(last_round[needed], round_of[n]);
+    });
+  }
+  for (const auto& output : graph_.outputs) {
+    last_round[output.value.value.node] = static_cast<int>(rounds_.size());
+  }
+  struct Block {
+    int64_t begin, end;
+    int last;
+  };
+  std::vector<Block> alive; // by begin
+  offsets_.resize(nodes.size());
+  for (size_t r = 0; r < rounds_.size(); r++) {
+    std::erase_if(
+        alive, [&](const Block& b) { return b.last < static_cast<int>(r); });
+    for (int n : rounds_[r].nodes) {
+      offsets_[n].assign(nodes[n].results.size(), -1);
+      for (size_t i = 0; i < nodes[n].results.size(); i++) {
+        const auto& result = nodes[n].results[i];
+        if (result.target) {
+          continue;
+        }
+        int64_t bytes = graph::element_count(result.shape) *
+            static_cast<int64_t>(lang::size_of(result.type));
+        bytes = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+        int64_t begin = 0;
+        auto at = alive.begin();
+        while (at != alive.end() && at->begin < begin + bytes) {
+          begin = at->end;
+          ++at;
+        }
+        alive.insert(at, {begin, begin + bytes, last_round[n]});
+        offsets_[n][i] = begin;
+        arena_bytes_ =
+            std::max(arena_bytes_, static_cast<size_t>(begin + bytes));
+      }
+    }
+  }
+}
+
+} // namespace zmlx::plan

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "zmlx/export.h"
+#include "zmlx/graph/node.h"
+#include "zmlx/nn/decoder.h"
+
+namespace zmlx::plan {
+
+/// Names of a step's placeholders.
+namespace step_names {
+inline constexpr std::string_view token = "token"; // (1, 1) int32
+inline constexpr std::string_view position = "position"; // () int32
+inline constexpr std::string_view length = "length"; // () int32: position + 1
+
+struct Cache {
+  int layer;
+  bool is_keys;
+};
+ZMLX_API std::string keys(int layer);
+ZMLX_API std::string values(int layer);
+/// Nothing for a name that is not a cache's.
+ZMLX_API std::optional<Cache> parse_cache(const std::string& name);
+} // namespace step_names
+
+/// Calls the model once on placeholders, with caches of fixed capacity and the
+/// position as an array, and lifts the graph that comes of it: one decode step,
+/// output "logits" (1, 1, vocab). While it runs, mx::fast operations become
+/// nodes of the catalogue. What the model does with data of the step (item(),
+/// eval) throws inside MLX and becomes a UserError that says so.
+ZMLX_API graph::Graph capture_step(const nn::Model& model, int capacity);
+
+} // namespace zmlx::plan

@@ -28,7 +28,8 @@ class ZMLX_API Pool {
 
   template <typename Job>
   void run(Job&& job) {
-    run([](void* context, int part, int parts) {
+    run(
+        [](void* context, int part, int parts) {
           (*static_cast<std::remove_reference_t<Job>*>(context))(part, parts);
         },
         &job);

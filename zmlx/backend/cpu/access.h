@@ -1,0 +1,72 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "zmlx/backend/backend.h"
+
+namespace zmlx::backend::cpu {
+
+/// A view walked along a space of places, in row-major order: broadcast to it
+/// (axes right-aligned, as MLX does), with axes merged where the strides allow.
+class Access {
+ public:
+  /// InternalError where the view does not broadcast to the space, or its
+  /// memory is null though it has elements. `who` names it.
+  Access(const View& view, const lang::Shape& space, const char* who);
+
+  lang::Type type() const {
+    return type_;
+  }
+  bool empty() const {
+    return empty_;
+  }
+  /// The stride, in elements, of each run of `length` places that begins at a
+  /// multiple of `length`; nothing steady: false.
+  bool steady(int64_t length) const {
+    return extent_.back() % std::max<int64_t>(length, 1) == 0;
+  }
+  int64_t stride() const {
+    return stride_.back();
+  }
+
+  char* at(int64_t place) const {
+    int64_t offset = 0;
+    for (size_t axis = extent_.size() - 1; axis > 0; --axis) {
+      offset += place % extent_[axis] * stride_[axis];
+      place /= extent_[axis];
+    }
+    return data_ + (offset + place * stride_[0]) * size_;
+  }
+
+  /// Calls visit(memory, n) for the runs, each of stride(), of n places.
+  template <typename Visit>
+  void for_runs(int64_t place, int64_t n, Visit visit) const {
+    while (n > 0) {
+      const int64_t extent = extent_.back();
+      const int64_t run =
+          extent_.size() == 1 ? n : std::min(n, extent - place % extent);
+      visit(at(place), run);
+      place += run;
+      n -= run;
+    }
+  }
+
+  /// Whether both may touch a byte in common.
+  bool overlaps(const Access& other) const {
+    return low_ < other.high_ && other.low_ < high_;
+  }
+
+ private:
+  char* data_;
+  lang::Type type_;
+  int64_t size_;
+  bool empty_ = false;
+  std::vector<int64_t> extent_; // outermost first, at least one
+  std::vector<int64_t> stride_;
+  const char* low_ = nullptr; // the bytes it may touch
+  const char* high_ = nullptr;
+};
+
+} // namespace zmlx::backend::cpu

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "zmlx/backend/backend.h"
+
+namespace zmlx::backend::cpu {
+
+/// Why Stage::Map or Stage::Row of this program cannot run, if it cannot.
+std::optional<std::string> vector_unsupported(const lang::Program& program);
+
+/// Stage::Map and Stage::Row. A map is divided among the parts by places, rows
+/// by rows; the bits of the outputs do not depend on the number of parts.
+std::shared_ptr<const Executable> make_vector(const lang::Program& program);
+
+} // namespace zmlx::backend::cpu

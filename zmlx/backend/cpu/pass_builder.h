@@ -1,0 +1,74 @@
+#pragma once
+
+#include <array>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "zmlx/backend/cpu/passes.h"
+
+namespace zmlx::backend::cpu {
+
+/// What the vector registers of a pass may take together: most of L1, beside
+/// the memory that streams through.
+inline constexpr size_t kVectorBytes = 24 * 1024;
+inline constexpr int64_t kMaxBlock = 1024;
+inline constexpr int64_t kMinBlock = 16;
+
+/// Memory of a thread that suffices for every program within the limits.
+inline constexpr size_t kThreadMemory = kMaxSlots * 8 * kUniformLanes +
+    kMaxReductions * sizeof(Accumulator) + kMaxCode * sizeof(void*) +
+    kMaxCode * 8 * kUniformLanes + kMaxCode * 8 * kMinBlock + kVectorBytes;
+
+/// Resolves one pass of a program; used by BoundPasses while it is made.
+class PassBuilder {
+ public:
+  PassBuilder(
+      BoundPasses& bound,
+      const lang::Pass& pass,
+      std::span<const View> inputs,
+      std::span<const View> outputs,
+      const lang::Shape& space,
+      Walk walk);
+
+  /// InternalError where the pass does not fit.
+  void build();
+
+ private:
+  using Act = BoundPasses::Act;
+  using Step = BoundPasses::Step;
+
+  void check() const;
+  void choose_stores();
+  void mark_needed();
+  void resolve(size_t i);
+  void resolve_input(size_t i);
+  void resolve_pick(size_t i);
+  void resolve_compute(size_t i);
+  void add_reductions();
+  void place_stores();
+  void assign_registers();
+  void put_step(Step step, bool once);
+  size_t mask(uint16_t reg) const {
+    return once_[reg] ? 0 : ~size_t{0};
+  }
+  int add_access(Access access);
+  lang::Shape row_space() const;
+  bool overlaps_input(const Access& output) const;
+  void try_direct(size_t store);
+
+  BoundPasses& bound_;
+  const lang::Pass& pass_;
+  std::span<const View> inputs_;
+  std::span<const View> outputs_;
+  const lang::Shape& space_;
+  Walk walk_;
+
+  BoundPasses::PassPlan plan_;
+  std::vector<lang::Store> stores_; // those of this walk
+  std::vector<bool> needed_;
+  std::vector<bool> once_; // one value a row
+  std::vector<int> read_; // accesses of inputs that the pass reads
+};
+
+} // namespace zmlx::backend::cpu

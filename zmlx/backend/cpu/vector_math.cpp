@@ -1,0 +1,416 @@
+// Float32 (and a little int32) block operations, compiled once for each
+// instruction set.
+#include "zmlx/backend/cpu/vector.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "zmlx/backend/cpu/vector_math.cpp"
+#include "zmlx/backend/cpu/targets.h"
+
+#include <hwy/foreach_target.h>
+
+#include <hwy/highway.h>
+
+#include <hwy/contrib/math/math-inl.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace zmlx::backend::cpu::HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using lang::Op;
+using lang::Type;
+
+// ------------------------------------------------------------ loops
+
+template <typename T>
+HWY_INLINE const T* at(const BlockArgs& a, int operand, size_t i) {
+  return static_cast<const T*>(a.in[operand]) + (i & a.mask[operand]);
+}
+
+// The last elements, fewer than a vector, go through memory of our own.
+template <typename T>
+struct Tail {
+  alignas(64) T lanes[HWY_MAX_BYTES / sizeof(T)] = {};
+
+  HWY_INLINE const T* load(const T* from, size_t n) {
+    std::memcpy(lanes, from, n * sizeof(T));
+    return lanes;
+  }
+};
+
+template <typename Out, typename A, typename F>
+void run_unary(const BlockArgs& a) noexcept {
+  const hn::ScalableTag<Out> out_d;
+  const hn::ScalableTag<A> d;
+  const size_t lanes = hn::Lanes(d);
+  Out* out = static_cast<Out*>(a.out);
+  const F f;
+  size_t i = 0;
+  for (; i + 2 * lanes <= a.n; i += 2 * lanes) {
+    const auto x = f(d, hn::LoadU(d, at<A>(a, 0, i)));
+    const auto y = f(d, hn::LoadU(d, at<A>(a, 0, i + lanes)));
+    hn::StoreU(x, out_d, out + i);
+    hn::StoreU(y, out_d, out + i + lanes);
+  }
+  for (; i < a.n; i += lanes) {
+    const size_t n = HWY_MIN(lanes, a.n - i);
+    Tail<A> x;
+    Tail<Out> y;
+    hn::Store(f(d, hn::Load(d, x.load(at<A>(a, 0, i), n))), out_d, y.lanes);
+    std::memcpy(out + i, y.lanes, n * sizeof(Out));
+  }
+}
+
+template <typename Out, typename A, typename F>
+void run_binary(const BlockArgs& a) noexcept {
+  const hn::ScalableTag<Out> out_d;
+  const hn::ScalableTag<A> d;
+  const size_t lanes = hn::Lanes(d);
+  Out* out = static_cast<Out*>(a.out);
+  const F f;
+  size_t i = 0;
+  for (; i + 2 * lanes <= a.n; i += 2 * lanes) {
+    const auto x = hn::LoadU(d, at<A>(a, 0, i));
+    const auto y = hn::LoadU(d, at<A>(a, 1, i));
+    const auto u = hn::LoadU(d, at<A>(a, 0, i + lanes));
+    const auto v = hn::LoadU(d, at<A>(a, 1, i + lanes));
+    hn::StoreU(f(d, x, y), out_d, out + i);
+    hn::StoreU(f(d, u, v), out_d, out + i + lanes);
+  }
+  for (; i < a.n; i += lanes) {
+    const size_t n = HWY_MIN(lanes, a.n - i);
+    Tail<A> x, y;
+    Tail<Out> z;
+    const auto u = hn::Load(d, x.load(at<A>(a, 0, i), n));
+    const auto v = hn::Load(d, y.load(at<A>(a, 1, i), n));
+    hn::Store(f(d, u, v), out_d, z.lanes);
+    std::memcpy(out + i, z.lanes, n * sizeof(Out));
+  }
+}
+
+// Select by an int32 condition. T: float or int32_t.
+template <typename T>
+void run_select(const BlockArgs& a) noexcept {
+  const hn::ScalableTag<T> d;
+  const hn::ScalableTag<int32_t> di;
+  const size_t lanes = hn::Lanes(d);
+  T* out = static_cast<T*>(a.out);
+  size_t i = 0;
+  for (; i + lanes <= a.n; i += lanes) {
+    const auto c = hn::LoadU(di, at<int32_t>(a, 0, i));
+    const auto x = hn::LoadU(d, at<T>(a, 1, i));
+    const auto y = hn::LoadU(d, at<T>(a, 2, i));
+    const auto no = hn::RebindMask(d, hn::Eq(c, hn::Zero(di)));
+    hn::StoreU(hn::IfThenElse(no, y, x), d, out + i);
+  }
+  for (; i < a.n; ++i) {
+    out[i] = *at<int32_t>(a, 0, i) ? *at<T>(a, 1, i) : *at<T>(a, 2, i);
+  }
+}
+
+// ------------------------------------------------------------ float32
+
+template <class D, class V>
+HWY_INLINE V keep_nan(D, V x, V result) {
+  return hn::IfThenElse(hn::IsNaN(x), x, result);
+}
+
+// The lanes of `result` in `bad` computed anew by the C library, lane by lane,
+// so that a value never depends on its neighbours.
+template <class D, class V, class M, typename F>
+HWY_INLINE V repair(D d, V x, V result, M bad, F f) {
+  if (HWY_LIKELY(hn::AllFalse(d, bad))) {
+    return result;
+  }
+  alignas(64) float in[hn::MaxLanes(d)];
+  alignas(64) float out[hn::MaxLanes(d)];
+  alignas(64) float wrong[hn::MaxLanes(d)];
+  hn::Store(x, d, in);
+  hn::Store(result, d, out);
+  hn::Store(hn::IfThenElseZero(bad, hn::Set(d, 1.0f)), d, wrong);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) {
+    if (wrong[i] != 0) {
+      out[i] = f(in[i]);
+    }
+  }
+  return hn::Load(d, out);
+}
+
+template <class D, class V>
+HWY_INLINE V exp_any(D d, V x) {
+  // Highway's is right up to 104, which is infinite already.
+  return keep_nan(d, x, hn::Exp(d, hn::Min(x, hn::Set(d, 104.0f))));
+}
+
+template <class D, class V>
+HWY_INLINE V sigmoid_any(D d, V x) {
+  const V one = hn::Set(d, 1.0f);
+  const V e = hn::Exp(d, hn::Neg(hn::Abs(x)));
+  const V top = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one);
+  return keep_nan(d, x, hn::Div(top, hn::Add(one, e)));
+}
+
+// erf as x + x P(x^2) below 0.92 and 1 - exp(x Q(x)) above: polynomials fitted
+// to erf(x) / x - 1 and log(erfc(x)) / x for the least relative error of erf
+// (4e-10 and 7e-10).
+template <class D, class V>
+HWY_INLINE V erf_any(D d, V x) {
+  const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
+  const V t = hn::Min(hn::Abs(x), set(4.0f)); // erf(4) rounds to 1
+  const V s = hn::Mul(t, t);
+  V p = set(8.382388e-05f);
+  p = hn::MulAdd(p, s, set(-0.0008145597f));
+  p = hn::MulAdd(p, s, set(0.005201286f));
+  p = hn::MulAdd(p, s, set(-0.0268595f));
+  p = hn::MulAdd(p, s, set(0.11283697f));
+  p = hn::MulAdd(p, s, set(-0.37612635f));
+  p = hn::MulAdd(p, s, set(0.12837917f));
+  V q = set(-1.1231466e-05f);
+  q = hn::MulAdd(q, t, set(0.0003228054f));
+  q = hn::MulAdd(q, t, set(-0.003642465f));
+  q = hn::MulAdd(q, t, set(0.023762075f));
+  q = hn::MulAdd(q, t, set(-0.10623689f));
+  q = hn::MulAdd(q, t, set(-0.6351513f));
+  q = hn::MulAdd(q, t, set(-1.1286485f));
+  const V near = hn::MulAdd(p, t, t);
+  const V far = hn::Sub(set(1.0f), hn::Exp(d, hn::Mul(q, t)));
+  const V r = hn::IfThenElse(hn::Lt(t, set(0.92f)), near, far);
+  return keep_nan(d, x, hn::CopySign(r, x));
+}
+
+// Beyond 39000 Highway's reduction of the argument loses digits.
+template <class D, class V>
+HWY_INLINE auto too_far(D d, V x) {
+  return hn::Not(hn::Le(hn::Abs(x), hn::Set(d, 39000.0f)));
+}
+
+template <class D, class V>
+HWY_INLINE V log_any(D d, V x) {
+  const auto good = hn::And(
+      hn::Gt(x, hn::Zero(d)),
+      hn::Le(x, hn::Set(d, std::numeric_limits<float>::max())));
+  return repair(
+      d, x, hn::Log(d, x), hn::Not(good), [](float v) { return std::log(v); });
+}
+
+template <class D, class V>
+HWY_INLINE V log1p_any(D d, V x) {
+  const auto good = hn::And(
+      hn::Ge(x, hn::Set(d, -0.5f)),
+      hn::Le(x, hn::Set(d, std::numeric_limits<float>::max())));
+  return repair(d, x, hn::Log1p(d, x), hn::Not(good), [](float v) {
+    return std::log1p(v);
+  });
+}
+
+// Powers of positive finite numbers through float64: its 53 bits hold
+// y log(x) with more digits than the result needs.
+template <class DF, class VF>
+HWY_INLINE VF pow_positive(DF df, VF x, VF y) {
+  const hn::Rebind<double, DF> d;
+  const auto limit = hn::Set(d, 300.0);
+  auto e = hn::Mul(hn::PromoteTo(d, y), hn::Log(d, hn::PromoteTo(d, x)));
+  e = hn::Max(hn::Min(e, limit), hn::Neg(limit));
+  return hn::DemoteTo(df, hn::Exp(d, e));
+}
+
+template <class D, class V>
+HWY_INLINE V pow_any(D d, V x, V y) {
+  const V big = hn::Set(d, std::numeric_limits<float>::max());
+  const auto good = hn::And(
+      hn::And(hn::Gt(x, hn::Zero(d)), hn::Le(x, big)), hn::Le(hn::Abs(y), big));
+  const V base = hn::IfThenElse(good, x, hn::Set(d, 1.0f));
+  const V power = hn::IfThenElseZero(good, y);
+#if HWY_TARGET == HWY_SCALAR
+  const V result = pow_positive(d, base, power);
+#else
+  const hn::Half<D> half;
+  const V result = hn::Combine(
+      d,
+      pow_positive(half, hn::UpperHalf(half, base), hn::UpperHalf(half, power)),
+      pow_positive(
+          half, hn::LowerHalf(half, base), hn::LowerHalf(half, power)));
+#endif
+  if (HWY_LIKELY(hn::AllTrue(d, good))) {
+    return result;
+  }
+  alignas(64) float xs[hn::MaxLanes(d)], ys[hn::MaxLanes(d)];
+  alignas(64) float out[hn::MaxLanes(d)], fine[hn::MaxLanes(d)];
+  hn::Store(x, d, xs);
+  hn::Store(y, d, ys);
+  hn::Store(result, d, out);
+  hn::Store(hn::IfThenElseZero(good, hn::Set(d, 1.0f)), d, fine);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) {
+    if (fine[i] == 0) {
+      out[i] = std::pow(xs[i], ys[i]);
+    }
+  }
+  return hn::Load(d, out);
+}
+
+template <class D, class V>
+HWY_INLINE V round_to_bfloat16(D d, V x) {
+  const hn::RebindToUnsigned<D> du;
+  const auto bits = hn::BitCast(du, x);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
+  const auto up = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7FFF)));
+  return keep_nan(d, x, hn::BitCast(d, hn::And(up, hn::Set(du, 0xFFFF0000u))));
+}
+
+// clang-format off
+#define ZMLX_UNARY(NAME, VALUE) \
+  struct NAME { template <class D, class V> HWY_INLINE auto operator()(D d, V x) const { static_cast<void>(d); return VALUE; } }
+#define ZMLX_BINARY(NAME, VALUE) \
+  struct NAME { template <class D, class V> HWY_INLINE auto operator()(D d, V x, V y) const { static_cast<void>(d); return VALUE; } }
+
+ZMLX_UNARY(Neg, hn::Neg(x));
+ZMLX_UNARY(Abs, hn::Abs(x));
+ZMLX_UNARY(Exp, exp_any(d, x));
+ZMLX_UNARY(Expm1, keep_nan(d, x, hn::Expm1(d, hn::Min(x, hn::Set(d, 104.0f)))));
+ZMLX_UNARY(Log, log_any(d, x));
+ZMLX_UNARY(Log1p, log1p_any(d, x));
+ZMLX_UNARY(Sqrt, hn::Sqrt(x));
+ZMLX_UNARY(Rsqrt, hn::Div(hn::Set(d, 1.0f), hn::Sqrt(x)));
+ZMLX_UNARY(Sin, repair(d, x, hn::Sin(d, x), too_far(d, x), [](float v) { return std::sin(v); }));
+ZMLX_UNARY(Cos, repair(d, x, hn::Cos(d, x), too_far(d, x), [](float v) { return std::cos(v); }));
+ZMLX_UNARY(Tanh, keep_nan(d, x, hn::CopySign(hn::Tanh(d, hn::Min(hn::Abs(x), hn::Set(d, 20.0f))), x)));
+ZMLX_UNARY(Sigmoid, sigmoid_any(d, x));
+ZMLX_UNARY(Erf, erf_any(d, x));
+ZMLX_UNARY(Floor, hn::Floor(x));
+ZMLX_UNARY(Ceil, hn::Ceil(x));
+ZMLX_UNARY(Round, hn::Round(x));
+ZMLX_UNARY(AsBfloat16, round_to_bfloat16(d, x));
+ZMLX_BINARY(Add, hn::Add(x, y));
+ZMLX_BINARY(Sub, hn::Sub(x, y));
+ZMLX_BINARY(Mul, hn::Mul(x, y));
+ZMLX_BINARY(Div, hn::Div(x, y));
+ZMLX_BINARY(Pow, pow_any(d, x, y));
+ZMLX_BINARY(Max, keep_nan(d, x, keep_nan(d, y, hn::Max(x, y))));
+ZMLX_BINARY(Min, keep_nan(d, x, keep_nan(d, y, hn::Min(x, y))));
+
+// Comparisons give int32 0 or 1.
+#define ZMLX_COMPARE(NAME, MASK) \
+  struct NAME { \
+    template <class D, class V> HWY_INLINE auto operator()(D, V x, V y) const { \
+      const hn::RebindToSigned<D> di; \
+      return hn::IfThenElseZero(hn::RebindMask(di, MASK), hn::Set(di, 1)); } }
+ZMLX_COMPARE(Less, hn::Lt(x, y));
+ZMLX_COMPARE(LessEqual, hn::Le(x, y));
+ZMLX_COMPARE(NotGreater, hn::Not(hn::Gt(x, y))); // <= of integers
+ZMLX_COMPARE(Equal, hn::Eq(x, y));
+ZMLX_COMPARE(NotEqual, hn::Ne(x, y));
+// clang-format on
+struct ToFloat {
+  template <class D, class V>
+  HWY_INLINE auto operator()(D, V x) const {
+    return hn::ConvertTo(hn::RebindToFloat<D>(), x);
+  }
+};
+
+BlockOp float_unary(Op op) {
+  // clang-format off
+  switch (op) {
+#define ZMLX_CASE(NAME) case Op::NAME: return &run_unary<float, float, NAME>
+    ZMLX_CASE(Neg);  ZMLX_CASE(Abs);   ZMLX_CASE(Exp);   ZMLX_CASE(Expm1);
+    ZMLX_CASE(Log);  ZMLX_CASE(Log1p); ZMLX_CASE(Sqrt);  ZMLX_CASE(Rsqrt);
+    ZMLX_CASE(Sin);  ZMLX_CASE(Cos);   ZMLX_CASE(Tanh);  ZMLX_CASE(Sigmoid);
+    ZMLX_CASE(Erf);  ZMLX_CASE(Floor); ZMLX_CASE(Ceil);  ZMLX_CASE(Round);
+#undef ZMLX_CASE
+    default: return nullptr;
+  }
+  // clang-format on
+}
+
+BlockOp float_binary(Op op) {
+  // clang-format off
+  switch (op) {
+#define ZMLX_CASE(NAME) case Op::NAME: return &run_binary<float, float, NAME>
+    ZMLX_CASE(Add); ZMLX_CASE(Sub); ZMLX_CASE(Mul); ZMLX_CASE(Div);
+    ZMLX_CASE(Pow); ZMLX_CASE(Max); ZMLX_CASE(Min);
+#undef ZMLX_CASE
+    case Op::Less: return &run_binary<int32_t, float, Less>;
+    case Op::LessEqual: return &run_binary<int32_t, float, LessEqual>;
+    case Op::Equal: return &run_binary<int32_t, float, Equal>;
+    case Op::NotEqual: return &run_binary<int32_t, float, NotEqual>;
+    default: return nullptr;
+  }
+  // clang-format on
+}
+
+BlockOp int_binary(Op op) {
+  // clang-format off
+  switch (op) {
+    case Op::Add: return &run_binary<int32_t, int32_t, Add>;
+    case Op::Sub: return &run_binary<int32_t, int32_t, Sub>;
+    case Op::Mul: return &run_binary<int32_t, int32_t, Mul>;
+    case Op::Less: return &run_binary<int32_t, int32_t, Less>;
+    case Op::LessEqual: return &run_binary<int32_t, int32_t, NotGreater>;
+    case Op::Equal: return &run_binary<int32_t, int32_t, Equal>;
+    case Op::NotEqual: return &run_binary<int32_t, int32_t, NotEqual>;
+    default: return nullptr;
+  }
+  // clang-format on
+}
+
+BlockOp operation(Op op, Type rounded, Type result, const Type* in) {
+  if (op == Op::Select) {
+    if (in[0] != Type::I32) {
+      return nullptr;
+    }
+    return result == Type::F32 ? &run_select<float>
+        : result == Type::I32  ? &run_select<int32_t>
+                               : nullptr;
+  }
+  if (op == Op::Cast) {
+    return in[0] == Type::I32 && result == Type::F32
+        ? &run_unary<float, int32_t, ToFloat>
+        : nullptr;
+  }
+  if (in[0] == Type::I32) {
+    return lang::arity(op) == 2 ? int_binary(op) : nullptr;
+  }
+  if (in[0] != Type::F32) {
+    return nullptr;
+  }
+  if (op == Op::As) {
+    return rounded == Type::BF16 ? &run_unary<float, float, AsBfloat16>
+                                 : nullptr;
+  }
+  return lang::arity(op) == 2 ? float_binary(op) : float_unary(op);
+}
+
+std::string target() {
+  return hwy::TargetName(HWY_TARGET);
+}
+
+} // namespace
+} // namespace zmlx::backend::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace zmlx::backend::cpu {
+
+HWY_EXPORT(operation);
+HWY_EXPORT(target);
+
+BlockOp vector_operation(
+    const lang::Instruction& i,
+    const std::array<lang::Type, 3>& operands) {
+  std::array<lang::Type, 3> in;
+  for (int k = 0; k < 3; ++k) {
+    in[k] = register_type(operands[k]);
+  }
+  return HWY_DYNAMIC_DISPATCH(operation)(
+      i.op, i.rounded, register_type(i.type), in.data());
+}
+
+std::string vector_target() {
+  return HWY_DYNAMIC_DISPATCH(target)();
+}
+
+} // namespace zmlx::backend::cpu
+#endif // HWY_ONCE

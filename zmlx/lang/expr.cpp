@@ -1,5 +1,6 @@
 #include "zmlx/lang/expr.h"
 
+#include <cmath>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -96,8 +97,18 @@ Expr::Expr(int constant)
           .type = Type::I32}) {}
 
 Expr constant(double value, Type written) {
+  bool integer = written == Type::I32;
+  if (!integer && written != Type::F32) {
+    throw internal_error("a number is not written as {}", name_of(written));
+  }
+  if (integer && (value != std::trunc(value) || std::abs(value) > 0x1p64)) {
+    throw internal_error("{} is not written as an integer", value);
+  }
   return from_node(new Node{
-      .op = Op::Constant, .args = {}, .value = value, .type = written});
+      .op = Op::Constant,
+      .args = {},
+      .value = integer && value == 0 ? 0.0 : value, // integers have one zero
+      .type = written});
 }
 
 Expr make(Op op, std::vector<Expr> args) {

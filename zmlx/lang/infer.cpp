@@ -195,7 +195,8 @@ class ShapeInference {
     return result;
   }
 
-  // The row's length from body_.width, where the inputs that meet leave it open.
+  // The row's length from body_.width, where the inputs that meet leave it
+  // open.
   Shape with_width(Shape shape) const {
     const RowWidth& width = body_.width;
     const Shape& of = inputs_.at(width.input);

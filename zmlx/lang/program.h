@@ -84,10 +84,10 @@ struct AttentionTerm {
 /// Product: `row` gives the row of K float values that is multiplied (its last
 /// pass has the single store {output -1, value}); accumulator t is its product
 /// with weights[t]; `store` runs over the M places of each output, where kSlot
-/// `number` t is accumulator t and Input is read at place m of the output row.
-/// The accumulators and the row multiplied are F32 (F64 where x is float64).
-/// Weights whose M differ belong to different outputs: then each output reads
-/// only accumulators of its own M.
+/// `number` t is accumulator t and Input, Index and Width are those of the
+/// output row. The accumulators and the row multiplied are F32 (F64 where x is
+/// float64). Weights whose M differ belong to different outputs: then each
+/// output reads only accumulators of its own M.
 struct Program {
   Stage stage = Stage::Map;
   std::vector<Type> inputs;

@@ -1,0 +1,179 @@
+#include "zmlx/lang/parse/names.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <numbers>
+#include <string>
+#include <utility>
+
+#include "zmlx/lang/functions.h"
+#include "zmlx/lang/parse.h"
+
+namespace zmlx::lang {
+namespace parse_detail {
+namespace {
+
+template <Op op>
+Expr build(const Args& a) {
+  return make(op, a);
+}
+
+template <Op op>
+constexpr Function primitive(std::string_view name, int arity) {
+  return {name, arity, arity, &build<op>};
+}
+
+using Build = Expr (*)(const Args&);
+
+constexpr Function one(std::string_view name, Build build) {
+  return {name, 1, 1, build};
+}
+
+// clang-format off
+constexpr Function kFunctions[] = {
+    primitive<Op::Index>("index", 0), primitive<Op::Width>("width", 0),
+    primitive<Op::Abs>("abs", 1), primitive<Op::Abs>("fabs", 1),
+    primitive<Op::Exp>("exp", 1), primitive<Op::Expm1>("expm1", 1),
+    primitive<Op::Log>("log", 1), primitive<Op::Log1p>("log1p", 1),
+    primitive<Op::Sqrt>("sqrt", 1), primitive<Op::Rsqrt>("rsqrt", 1),
+    primitive<Op::Sin>("sin", 1), primitive<Op::Cos>("cos", 1),
+    primitive<Op::Tanh>("tanh", 1), primitive<Op::Sigmoid>("sigmoid", 1),
+    primitive<Op::Erf>("erf", 1), primitive<Op::Floor>("floor", 1),
+    primitive<Op::Ceil>("ceil", 1), primitive<Op::Round>("round", 1),
+    primitive<Op::Round>("rint", 1), primitive<Op::Pow>("pow", 2),
+    primitive<Op::Max>("max", 2), primitive<Op::Max>("fmax", 2),
+    primitive<Op::Max>("maximum", 2), primitive<Op::Min>("min", 2),
+    primitive<Op::Min>("fmin", 2), primitive<Op::Min>("minimum", 2),
+    primitive<Op::Select>("select", 3), primitive<Op::Select>("where", 3),
+    primitive<Op::Sum>("sum", 1), primitive<Op::Prod>("prod", 1),
+    primitive<Op::MaxOf>("max_of", 1), primitive<Op::MinOf>("min_of", 1),
+    primitive<Op::ArgMax>("argmax", 1), primitive<Op::ArgMin>("argmin", 1),
+    one("mean", [](const Args& a) { return mean(a[0]); }),
+    one("var", [](const Args& a) { return var(a[0]); }),
+    one("softmax", [](const Args& a) { return softmax(a[0]); }),
+    one("log_softmax", [](const Args& a) { return log_softmax(a[0]); }),
+    one("logsumexp", [](const Args& a) { return logsumexp(a[0]); }),
+    {"rms_norm", 2, 3, [](const Args& a) {
+       return a.size() == 2 ? rms_norm(a[0], a[1]) : rms_norm(a[0], a[1], a[2]);
+     }},
+    {"layer_norm", 4, 4, [](const Args& a) {
+       return layer_norm(a[0], a[1], a[2], a[3]);
+     }},
+    one("square", [](const Args& a) { return square(a[0]); }),
+    one("reciprocal", [](const Args& a) { return reciprocal(a[0]); }),
+    one("trunc", [](const Args& a) { return trunc(a[0]); }),
+    one("sign", [](const Args& a) { return sign(a[0]); }),
+    one("isnan", [](const Args& a) { return is_nan(a[0]); }),
+    one("tan", [](const Args& a) { return tan(a[0]); }),
+    one("exp2", [](const Args& a) { return exp2(a[0]); }),
+    one("log2", [](const Args& a) { return log2(a[0]); }),
+    one("log10", [](const Args& a) { return log10(a[0]); }),
+    {"logaddexp", 2, 2, [](const Args& a) { return logaddexp(a[0], a[1]); }},
+    {"clip", 3, 3, [](const Args& a) { return clip(a[0], a[1], a[2]); }},
+    {"clamp", 3, 3, [](const Args& a) { return clip(a[0], a[1], a[2]); }},
+    {"fma", 3, 3, [](const Args& a) { return a[0] * a[1] + a[2]; }},
+    one("relu", [](const Args& a) { return relu(a[0]); }),
+    one("relu2", [](const Args& a) { return relu2(a[0]); }),
+    one("silu", [](const Args& a) { return silu(a[0]); }),
+    one("gelu", [](const Args& a) { return gelu(a[0]); }),
+    one("gelu_tanh", [](const Args& a) { return gelu_tanh(a[0]); }),
+    one("softplus", [](const Args& a) { return softplus(a[0]); }),
+    one("mish", [](const Args& a) { return mish(a[0]); }),
+    {"elu", 1, 2, [](const Args& a) {
+       return elu(a[0], a.size() == 2 ? a[1] : Expr(1.0));
+     }},
+};
+
+constexpr std::pair<std::string_view, Type> kTypes[] = {
+    {"bool", Type::Bool}, {"uchar", Type::U8}, {"uint8", Type::U8},
+    {"uint8_t", Type::U8}, {"char", Type::I8}, {"int8", Type::I8},
+    {"int8_t", Type::I8}, {"ushort", Type::U16}, {"uint16", Type::U16},
+    {"uint16_t", Type::U16}, {"short", Type::I16}, {"int16", Type::I16},
+    {"int16_t", Type::I16}, {"uint", Type::U32}, {"uint32", Type::U32},
+    {"uint32_t", Type::U32}, {"int", Type::I32}, {"int32", Type::I32},
+    {"int32_t", Type::I32}, {"ulong", Type::U64}, {"uint64", Type::U64},
+    {"uint64_t", Type::U64}, {"long", Type::I64}, {"int64", Type::I64},
+    {"int64_t", Type::I64}, {"half", Type::F16}, {"float16", Type::F16},
+    {"float16_t", Type::F16}, {"bfloat", Type::BF16},
+    {"bfloat16", Type::BF16}, {"bfloat16_t", Type::BF16},
+    {"float", Type::F32}, {"float32", Type::F32}, {"double", Type::F64},
+    {"float64", Type::F64},
+};
+// clang-format on
+
+constexpr std::pair<std::string_view, double> kConstants[] = {
+    {"inf", std::numeric_limits<double>::infinity()},
+    {"INFINITY", std::numeric_limits<double>::infinity()},
+    {"nan", std::numeric_limits<double>::quiet_NaN()},
+    {"NAN", std::numeric_limits<double>::quiet_NaN()},
+    {"pi", std::numbers::pi},
+    {"M_PI_F", std::numbers::pi},
+};
+
+} // namespace
+
+const Function* find_function(std::string_view name) {
+  for (const Function& function : kFunctions) {
+    if (function.name == name) {
+      return &function;
+    }
+  }
+  return nullptr;
+}
+
+std::optional<Type> find_type(std::string_view name) {
+  for (auto [known, type] : kTypes) {
+    if (known == name) {
+      return type;
+    }
+  }
+  return {};
+}
+
+Expr converted(Type type, const Expr& x) {
+  switch (type) {
+    case Type::Bool:
+      return x != 0;
+    case Type::F32:
+    case Type::F64:
+    case Type::U32:
+    case Type::I32:
+    case Type::U64:
+    case Type::I64:
+      return cast(type, x);
+    default:
+      return as(type, cast(type, x));
+  }
+}
+
+std::optional<double> find_constant(std::string_view name) {
+  for (auto [known, value] : kConstants) {
+    if (known == name) {
+      return value;
+    }
+  }
+  return {};
+}
+
+bool is_reserved(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kWords = {
+      "T", "let", "auto", "const", "true", "false"};
+  bool constant = find_constant(name) && name != "pi";
+  return constant || find_type(name) ||
+      std::find(kWords.begin(), kWords.end(), name) != kWords.end();
+}
+
+} // namespace parse_detail
+
+std::vector<std::string> formula_functions() {
+  std::vector<std::string> names = {
+      "as", "cast", "pick", "product", "attention"};
+  for (const auto& function : parse_detail::kFunctions) {
+    names.emplace_back(function.name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+} // namespace zmlx::lang

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "zmlx/lang/expr.h"
+
+namespace zmlx::lang::parse_detail {
+
+using Args = std::vector<Expr>;
+
+/// A function that formulas may call with `least` to `most` arguments.
+struct Function {
+  std::string_view name;
+  int least;
+  int most;
+  Expr (*build)(const Args&);
+};
+
+/// Nothing for a name that is no function.
+const Function* find_function(std::string_view name);
+
+/// How a formula names a type: "float", "half", "int32". Nothing for T and for
+/// what is no type.
+std::optional<Type> find_type(std::string_view name);
+
+/// x as C's cast to the type gives it: rounded for 16-bit floats, != 0 for
+/// bool.
+Expr converted(Type type, const Expr& x);
+
+/// Names that stand for numbers: inf, nan, pi.
+std::optional<double> find_constant(std::string_view name);
+
+/// Words that no input, value or output may be called.
+bool is_reserved(std::string_view name);
+
+} // namespace zmlx::lang::parse_detail

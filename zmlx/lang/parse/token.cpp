@@ -1,0 +1,319 @@
+#include "zmlx/lang/parse/token.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "zmlx/base/errors.h"
+#include "zmlx/base/text.h"
+
+namespace zmlx::lang::parse_detail {
+namespace {
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+bool continues_character(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
+
+constexpr size_t kShown = 60; // bytes of a long line on each side
+
+// Bytes that a terminal would not show as one column become '?'.
+std::string printable(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) {
+    auto byte = static_cast<unsigned char>(c);
+    if (c == '\t' || c == '\r') {
+      c = ' ';
+    } else if (byte < 0x20 || byte >= 0x7F) {
+      c = '?';
+    }
+  }
+  return result;
+}
+
+} // namespace
+
+std::string Source::place(size_t offset) const {
+  std::string_view before = text_.substr(0, offset);
+  auto line = std::count(before.begin(), before.end(), '\n') + 1;
+  size_t start = before.rfind('\n');
+  start = start == std::string_view::npos ? 0 : start + 1;
+  return fmt::format(
+      "line {}, column {}", line, display_width(before.substr(start)) + 1);
+}
+
+void Source::fail(size_t offset, size_t length, std::string_view message)
+    const {
+  size_t start = text_.substr(0, offset).rfind('\n');
+  start = start == std::string_view::npos ? 0 : start + 1;
+  size_t end = std::min(text_.find('\n', offset), text_.size());
+  size_t from = offset - start > kShown ? offset - kShown : start;
+  size_t to = std::min(end, offset + std::max(length, kShown));
+  to = std::min(to, offset + kShown);
+  size_t carets =
+      std::clamp<size_t>(length, 1, std::max<size_t>(to - offset, 1));
+  throw user_error(
+      "{}, {}: {}\n  {}{}{}\n  {}{}",
+      name_,
+      place(offset),
+      message,
+      from > start ? "..." : "",
+      printable(text_.substr(from, to - from)),
+      to < end ? "..." : "",
+      std::string(offset - from + (from > start ? 3 : 0), ' '),
+      std::string(carets, '^'));
+}
+
+void Source::fail(std::string_view message) const {
+  throw user_error("{}: {}", name_, message);
+}
+
+namespace {
+
+constexpr std::array<std::string_view, 26> kMarks = {
+    "&&", "||", "<=", ">=", "==", "!=", "<<", ">>", "::", "+", "-", "*", "/",
+    "%",  "<",  ">",  "=",  "!",  "&",  "|",  "^",  "?",  ":", "(", ")", ",",
+};
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kTyped =
+    {{
+        {"\u00d7", "*"},
+        {"\u00b7", "*"},
+        {"\u2212", "-"},
+        {"\u2264", "<="},
+        {"\u2265", ">="},
+        {"\u2260", "!="},
+    }};
+
+class Tokenizer {
+ public:
+  explicit Tokenizer(const Source& source)
+      : source_(source), text_(source.text()) {}
+
+  std::vector<Token> run() {
+    std::vector<Token> tokens;
+    while (true) {
+      while (at_ < text_.size() && is_space(text_[at_])) {
+        ++at_;
+      }
+      tokens.push_back(next());
+      if (tokens.back().kind == Token::Kind::End) {
+        return tokens;
+      }
+    }
+  }
+
+ private:
+  char peek(size_t ahead = 0) const {
+    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
+  }
+
+  Token take(Token::Kind kind, size_t length) {
+    Token token{.kind = kind, .offset = at_, .text = text_.substr(at_, length)};
+    at_ += length;
+    return token;
+  }
+
+  Token next() {
+    if (at_ == text_.size()) {
+      return take(Token::Kind::End, 0);
+    }
+    if (is_letter(peek())) {
+      size_t length = 1;
+      while (is_letter(peek(length)) || is_digit(peek(length))) {
+        ++length;
+      }
+      return take(Token::Kind::Name, length);
+    }
+    if (is_digit(peek()) || (peek() == '.' && is_digit(peek(1)))) {
+      return number();
+    }
+    return mark();
+  }
+
+  Token mark() {
+    std::string_view rest = text_.substr(at_);
+    if (rest.starts_with("//")) {
+      source_.fail(
+          at_,
+          2,
+          "'//' is no operator; for the quotient rounded down write "
+          "floor(a / b)");
+    }
+    if (rest.starts_with("/*")) {
+      source_.fail(at_, 2, "a formula holds no comments");
+    }
+    for (std::string_view mark : kMarks) {
+      if (rest.starts_with(mark)) {
+        return take(Token::Kind::Mark, mark.size());
+      }
+    }
+    if (rest[0] == ';' || rest[0] == '~') {
+      return take(Token::Kind::Mark, 1);
+    }
+    illegal();
+  }
+
+  [[noreturn]] void illegal() {
+    std::string_view rest = text_.substr(at_);
+    for (auto [typed, meant] : kTyped) {
+      if (rest.starts_with(typed)) {
+        source_.fail(
+            at_,
+            1,
+            fmt::format("'{}' is no operator; write '{}'", typed, meant));
+      }
+    }
+    size_t length = 1;
+    while (length < rest.size() && continues_character(rest[length])) {
+      ++length;
+    }
+    auto byte = static_cast<unsigned char>(rest[0]);
+    bool shown = byte > 0x20 && byte < 0x7F;
+    source_.fail(
+        at_,
+        1,
+        shown
+            ? fmt::format(
+                  "the character '{}' has no place in a formula", rest[0])
+            : fmt::format("the byte 0x{:02X} has no place in a formula", byte));
+  }
+
+  size_t count_digits(size_t from) const {
+    size_t count = 0;
+    while (is_digit(peek(from + count))) {
+      ++count;
+    }
+    return count;
+  }
+
+  Token number() {
+    if (peek() == '0' && (peek(1) == 'x' || peek(1) == 'X')) {
+      return hexadecimal();
+    }
+    size_t length = count_digits(0);
+    bool integer = true;
+    if (peek(length) == '.') {
+      integer = false;
+      length += 1 + count_digits(length + 1);
+    }
+    if (peek(length) == 'e' || peek(length) == 'E') {
+      size_t sign = peek(length + 1) == '+' || peek(length + 1) == '-' ? 1 : 0;
+      size_t digits = count_digits(length + 1 + sign);
+      if (digits == 0) {
+        source_.fail(at_, length + 1 + sign, "expected digits in the exponent");
+      }
+      integer = false;
+      length += 1 + sign + digits;
+    }
+    return finish(length, integer);
+  }
+
+  Token hexadecimal() {
+    size_t length = 2;
+    while (std::isxdigit(static_cast<unsigned char>(peek(length)))) {
+      ++length;
+    }
+    uint64_t bits = 0;
+    auto [end, fault] = std::from_chars(
+        text_.data() + at_ + 2, text_.data() + at_ + length, bits, 16);
+    if (fault != std::errc() || bits > uint64_t{1} << 53) {
+      source_.fail(
+          at_, length, "expected hexadecimal digits, for at most 2^53");
+    }
+    Token token = take(Token::Kind::Number, length);
+    token.value = static_cast<double>(bits);
+    token.integer = true;
+    skip_suffix(token, "uUlL");
+    return token;
+  }
+
+  Token finish(size_t length, bool integer) {
+    const char* begin = text_.data() + at_;
+    double value = 0;
+    auto [end, fault] = std::from_chars(begin, begin + length, value);
+    if (fault != std::errc()) {
+      source_.fail(at_, length, "the number is out of the range of a double");
+    }
+    bool exact = value <= 0x1p53;
+    if (integer && !exact) {
+      uint64_t whole = 0;
+      auto parsed = std::from_chars(begin, begin + length, whole);
+      exact = parsed.ec == std::errc() && value < 0x1p64 &&
+          static_cast<uint64_t>(value) == whole;
+    }
+    if (integer && !exact) {
+      source_.fail(
+          at_,
+          length,
+          "the integer is too large to be held exactly; with a point it is "
+          "a float");
+    }
+    Token token = take(Token::Kind::Number, length);
+    token.value = value;
+    token.integer = integer;
+    skip_suffix(token, integer ? "uUlLfFhH" : "fFhH");
+    return token;
+  }
+
+  // C's suffixes: f and h make a float of any number.
+  void skip_suffix(Token& token, std::string_view suffixes) {
+    size_t length = 0;
+    while (suffixes.find(peek(length)) != std::string_view::npos &&
+           peek(length) != '\0') {
+      char c = peek(length++);
+      token.integer = token.integer &&
+          std::string_view("uUlL").find(c) != std::string_view::npos;
+    }
+    if (is_letter(peek(length)) || is_digit(peek(length)) ||
+        peek(length) == '.') {
+      source_.fail(
+          at_ + length,
+          1,
+          fmt::format(
+              "expected an operator after the number {}{}",
+              token.text,
+              is_letter(peek(length)) ? "; to multiply write '*'" : ""));
+    }
+    at_ += length;
+  }
+
+  const Source& source_;
+  std::string_view text_;
+  size_t at_ = 0;
+};
+
+} // namespace
+
+std::vector<Token> tokenize(const Source& source) {
+  return Tokenizer(source).run();
+}
+
+std::string describe(const Token& token) {
+  return token.kind == Token::Kind::End ? "the end of the formula"
+                                        : fmt::format("'{}'", token.text);
+}
+
+bool is_name(std::string_view text) {
+  return !text.empty() && is_letter(text[0]) &&
+      std::all_of(text.begin(), text.end(), [](char c) {
+        return is_letter(c) || is_digit(c);
+      });
+}
+
+} // namespace zmlx::lang::parse_detail

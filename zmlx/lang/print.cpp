@@ -1,0 +1,230 @@
+#include "zmlx/lang/print.h"
+
+#include <cmath>
+#include <unordered_map>
+#include <unordered_set>
+
+#include <fmt/format.h>
+
+#include "zmlx/base/errors.h"
+#include "zmlx/lang/intern.h"
+
+namespace zmlx::lang {
+namespace {
+
+// How tightly a text holds together; those of binary operators are the
+// parser's.
+constexpr int kPrefix = 11;
+constexpr int kWhole = 12;
+
+int binary_precedence(Op op) {
+  switch (op) {
+    case Op::Or:
+      return 1;
+    case Op::And:
+      return 2;
+    case Op::BitOr:
+      return 3;
+    case Op::BitXor:
+      return 4;
+    case Op::BitAnd:
+      return 5;
+    case Op::Equal:
+    case Op::NotEqual:
+      return 6;
+    case Op::Less:
+    case Op::LessEqual:
+      return 7;
+    case Op::Shl:
+    case Op::Shr:
+      return 8;
+    case Op::Add:
+    case Op::Sub:
+      return 9;
+    case Op::Mul:
+    case Op::Div:
+    case Op::Mod:
+      return 10;
+    default:
+      return 0; // written as a call
+  }
+}
+
+struct Text {
+  std::string text;
+  int precedence = kWhole;
+  int depth = 0; // of nesting
+};
+
+std::string number_text(const Node& node) {
+  if (node.type == Type::I32) {
+    return fmt::format("{:.0f}", node.value);
+  }
+  std::string text = fmt::format("{}", node.value);
+  bool plain = text.find_first_of(".enf") == std::string::npos;
+  return plain ? text + ".0" : text;
+}
+
+std::string guarded(const Text& operand, bool guard) {
+  return guard ? "(" + operand.text + ")" : operand.text;
+}
+
+/// Writes each structure once; those with several uses get a name.
+class Printer {
+ public:
+  explicit Printer(const Body& body) : body_(body) {
+    for (const Input& input : body.inputs) {
+      taken_.insert(input.name);
+    }
+    for (const Output& output : body.outputs) {
+      taken_.insert(output.name);
+      roots_.push_back(output.value);
+      structures_.number(output.value);
+    }
+    count_uses();
+  }
+
+  std::string run() {
+    for_each_node(roots_, [&](const Node& node) {
+      int id = structures_.of(&node);
+      if (!texts_.contains(id)) {
+        texts_.emplace(id, write_or_name(node, id));
+      }
+    });
+    bool single = body_.outputs.size() == 1 && body_.outputs[0].name == "out";
+    for (const Output& output : body_.outputs) {
+      const std::string& value =
+          texts_.at(structures_.of(output.value.get())).text;
+      result_ += single ? value : fmt::format("{} = {};\n", output.name, value);
+    }
+    return std::move(result_);
+  }
+
+ private:
+  static constexpr int kDepth = 48; // well below what the parser takes
+
+  void count_uses() {
+    uses_.resize(structures_.size());
+    std::unordered_set<int> seen;
+    for_each_node(roots_, [&](const Node& node) {
+      if (seen.insert(structures_.of(&node)).second) {
+        for (const Expr& arg : node.args) {
+          ++uses_[structures_.of(arg.get())];
+        }
+      }
+    });
+    for (const Expr& root : roots_) {
+      ++uses_[structures_.of(root.get())];
+    }
+  }
+
+  Text write_or_name(const Node& node, int id) {
+    Text text = write(node);
+    bool leaf = node.args.empty();
+    if (leaf || (uses_[id] < 2 && text.depth < kDepth)) {
+      return text;
+    }
+    std::string name = new_name();
+    result_ += fmt::format("let {} = {};\n", name, text.text);
+    return {std::move(name)};
+  }
+
+  std::string new_name() {
+    std::string name;
+    do {
+      name = fmt::format("t{}", ++names_);
+    } while (taken_.contains(name));
+    return name;
+  }
+
+  const Text& arg(const Node& node, size_t i) const {
+    return texts_.at(structures_.of(node.args[i].get()));
+  }
+
+  const std::string& input_name(int number) const {
+    return body_.inputs.at(number).name;
+  }
+
+  Text write(const Node& node) const {
+    int depth = 0;
+    for (size_t i = 0; i < node.args.size(); ++i) {
+      depth = std::max(depth, arg(node, i).depth + 1);
+    }
+    int precedence = binary_precedence(node.op);
+    if (node.op == Op::Input) {
+      return {input_name(node.input), kWhole, 0};
+    }
+    if (node.op == Op::Constant) {
+      int holds = std::signbit(node.value) ? kPrefix : kWhole;
+      return {number_text(node), holds, 0};
+    }
+    if (node.op == Op::Neg || node.op == Op::Not) {
+      return {prefix_text(node), kPrefix, depth};
+    }
+    if (precedence > 0) {
+      return {binary_text(node, precedence), precedence, depth};
+    }
+    return {call_text(node), kWhole, depth};
+  }
+
+  std::string prefix_text(const Node& node) const {
+    // -1 is a number; the opposite of the number 1 is -(1).
+    bool number = node.args[0]->op == Op::Constant;
+    return std::string(name_of(node.op)) +
+        guarded(arg(node, 0), number || arg(node, 0).precedence < kPrefix);
+  }
+
+  std::string binary_text(const Node& node, int precedence) const {
+    const Text& left = arg(node, 0);
+    const Text& right = arg(node, 1);
+    bool compares = node.op == Op::Less || node.op == Op::LessEqual;
+    return fmt::format(
+        "{} {} {}",
+        guarded(left, left.precedence < precedence + (compares ? 1 : 0)),
+        name_of(node.op),
+        guarded(right, right.precedence <= precedence));
+  }
+
+  std::string call_text(const Node& node) const {
+    std::string text = fmt::format("{}(", name_of(node.op));
+    if (node.op == Op::As || node.op == Op::Cast) {
+      text += fmt::format("{}, ", name_of(node.type));
+    }
+    for (size_t i = 0; i < node.args.size(); ++i) {
+      text += (i == 0 ? "" : ", ") + arg(node, i).text;
+    }
+    if (node.op == Op::Attention) {
+      text += fmt::format(", {}", node.value);
+    }
+    if (node.op == Op::Product) {
+      const Weight& w = node.weight;
+      text += ", " + input_name(w.w);
+      if (w.format == WeightFormat::Affine) {
+        text += fmt::format(
+            ", {}, {}, {}, {}",
+            input_name(w.scales),
+            input_name(w.biases),
+            w.bits,
+            w.group_size);
+      }
+    }
+    return text + ")";
+  }
+
+  const Body& body_;
+  std::vector<Expr> roots_;
+  Interner structures_;
+  std::vector<int> uses_;
+  std::unordered_map<int, Text> texts_;
+  std::unordered_set<std::string> taken_;
+  std::string result_;
+  int names_ = 0;
+};
+
+} // namespace
+
+std::string print(const Body& body) {
+  return Printer(body).run();
+}
+
+} // namespace zmlx::lang

@@ -38,6 +38,15 @@ UserError FileReader::ends_inside(const char* what, uint64_t needed) const {
       remaining());
 }
 
+void FileReader::seek(uint64_t position) {
+  if (position > size_) {
+    throw user_error(
+        "{}: truncated: byte {} of a file of {}", name_, position, size_);
+  }
+  stream_.seekg(static_cast<std::streamoff>(position));
+  position_ = position;
+}
+
 void FileReader::read(void* to, uint64_t nbytes, const char* what) {
   if (nbytes > remaining()) {
     throw ends_inside(what, nbytes);

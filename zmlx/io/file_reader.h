@@ -11,7 +11,7 @@
 
 namespace zmlx::io {
 
-/// Reads a regular file from its start, little-endian, and never past its end:
+/// Reads a regular file, little-endian, and never past its end:
 /// each read is checked against the size that the file had when it was opened.
 class FileReader {
  public:
@@ -31,6 +31,9 @@ class FileReader {
   const std::string& name() const {
     return name_;
   }
+
+  /// The next read starts there; at most size().
+  void seek(uint64_t position);
 
   /// `what` names the thing read: "the tensor count".
   void read(void* to, uint64_t nbytes, const char* what);

@@ -347,7 +347,7 @@ class Parser {
               elements,
               file_.size()));
     }
-    // MLX multiplies the dimensions of packed weights in 32 bits.
+    // The words of packed weights are counted in 32 bits.
     if (type.packed_bits && elements / 32 * type.packed_bits > INT32_MAX) {
       throw error_at("tensor", tensor.name, "too large for a packed tensor");
     }
@@ -356,7 +356,7 @@ class Parser {
 
   const GgufType& supported_type(const GgufTensor& tensor) {
     auto* type = find_gguf_type(tensor.type);
-    if (!type || !type->supported) {
+    if (!type || type->reader == GgufReader::none) {
       throw error_at(
           "tensor",
           tensor.name,

@@ -75,7 +75,7 @@ struct GgufHeader {
 
 /// Reads and checks the header: magic, version, counts and lengths against the
 /// size of the file, value types, duplicate keys and names, dimensions,
-/// tensor types that MLX can decode, alignment, and that tensors lie inside
+/// supported tensor types, alignment, and that tensors lie inside
 /// the file without overlap. UserError names the file, the key or tensor, what
 /// was found and what was expected. A header that passes is safe for
 /// mx::load_gguf.

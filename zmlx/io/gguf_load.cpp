@@ -9,6 +9,8 @@
 
 #include "zmlx/base/errors.h"
 #include "zmlx/io/file_reader.h"
+#include "zmlx/io/gguf_decode.h"
+#include "zmlx/io/gguf_types.h"
 
 namespace zmlx::io {
 
@@ -16,20 +18,27 @@ namespace {
 
 constexpr size_t block = size_t{1} << 20;
 
-/// A copy in memory with a header of our own that holds nothing but the
-/// tensors. MLX opens GGUF files for writing, which fails for a file that may
-/// only be read, and steps over 64-bit floats of the metadata wrongly: such
-/// files it reads from this copy.
+/// Some tensors of a GGUF file, copied into memory under a header of our own
+/// that holds nothing else. MLX opens GGUF files for writing, which fails for
+/// a file that may only be read, and steps over 64-bit floats of the metadata
+/// wrongly: such files it reads from this copy, as it does files with tensors
+/// that it should not decode.
 class MemoryCopy {
  public:
-  MemoryCopy(const std::filesystem::path& path, const GgufHeader& header)
+  MemoryCopy(
+      FileReader& file,
+      const std::vector<GgufTensor>& tensors,
+      uint64_t alignment)
       : fd_(memfd_create("zmlx-gguf", MFD_CLOEXEC)) {
     if (fd_ < 0) {
       throw failed("memfd_create");
     }
     try {
-      write_all(header_bytes(header));
-      copy_data(path, header.data_offset);
+      write_all(header_bytes(tensors, alignment));
+      for (const auto& tensor : tensors) {
+        copy_data(file, tensor);
+        write_all(std::string(padding(tensor.nbytes, alignment), '\0'));
+      }
     } catch (...) {
       close(fd_);
       throw;
@@ -61,26 +70,33 @@ class MemoryCopy {
     out += text;
   }
 
-  static std::string header_bytes(const GgufHeader& header) {
+  static uint64_t padding(uint64_t size, uint64_t alignment) {
+    return (alignment - size % alignment) % alignment;
+  }
+
+  static std::string header_bytes(
+      const std::vector<GgufTensor>& tensors,
+      uint64_t alignment) {
     constexpr uint32_t version = 3, uint32_type = 4;
     std::string out = "GGUF";
     put(out, version);
-    put<uint64_t>(out, header.tensors.size());
+    put<uint64_t>(out, tensors.size());
     put<uint64_t>(out, 1);
     put_text(out, "general.alignment");
     put(out, uint32_type);
-    put(out, static_cast<uint32_t>(header.alignment));
-    for (const auto& tensor : header.tensors) {
+    put(out, static_cast<uint32_t>(alignment));
+    uint64_t offset = 0;
+    for (const auto& tensor : tensors) {
       put_text(out, tensor.name);
       put(out, static_cast<uint32_t>(tensor.shape.size()));
       std::for_each(tensor.shape.rbegin(), tensor.shape.rend(), [&](auto dim) {
         put(out, static_cast<uint64_t>(dim));
       });
       put(out, tensor.type);
-      put(out, tensor.offset - header.data_offset);
+      put(out, offset);
+      offset += tensor.nbytes + padding(tensor.nbytes, alignment);
     }
-    auto alignment = header.alignment;
-    out.resize((out.size() + alignment - 1) / alignment * alignment);
+    out.resize(out.size() + padding(out.size(), alignment));
     return out;
   }
 
@@ -94,18 +110,14 @@ class MemoryCopy {
     }
   }
 
-  void copy_data(const std::filesystem::path& path, uint64_t offset) {
-    FileReader file(path);
-    std::string bytes(block, '\0');
-    for (auto skip = offset; skip > 0;) {
-      auto n = std::min<uint64_t>(skip, block);
-      file.read(bytes.data(), n, "the header");
-      skip -= n;
-    }
-    while (file.remaining() > 0) {
-      auto n = std::min<uint64_t>(file.remaining(), block);
-      file.read(bytes.data(), n, "the tensors");
+  void copy_data(FileReader& file, const GgufTensor& tensor) {
+    file.seek(tensor.offset);
+    std::string bytes(std::min<uint64_t>(tensor.nbytes, block), '\0');
+    for (auto left = tensor.nbytes; left > 0;) {
+      auto n = std::min<uint64_t>(left, block);
+      file.read(bytes.data(), n, "a tensor");
       write_all({bytes.data(), n});
+      left -= n;
     }
   }
 
@@ -117,15 +129,27 @@ class MemoryCopy {
 Weights load_gguf_tensors(
     const std::filesystem::path& path,
     const GgufHeader& header) {
+  FileReader file(path);
+  Weights weights;
+  std::vector<GgufTensor> for_mlx;
+  for (const auto& tensor : header.tensors) {
+    if (find_gguf_type(tensor.type)->reader == GgufReader::mlx) {
+      for_mlx.push_back(tensor);
+    } else {
+      decode_gguf_tensor(file, tensor, weights);
+    }
+  }
   std::optional<MemoryCopy> copy;
-  if (header.has_float64 || access(path.c_str(), W_OK) != 0) {
-    copy.emplace(path, header);
+  if (for_mlx.size() < header.tensors.size() || header.has_float64 ||
+      access(path.c_str(), W_OK) != 0) {
+    copy.emplace(file, for_mlx, header.alignment);
   }
   try {
-    return mx::load_gguf(copy ? copy->path() : path.string()).first;
+    weights.merge(mx::load_gguf(copy ? copy->path() : path.string()).first);
   } catch (const std::exception& error) {
     throw user_error("{}: MLX cannot load it: {}", path.string(), error.what());
   }
+  return weights;
 }
 
 } // namespace zmlx::io

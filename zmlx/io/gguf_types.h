@@ -5,13 +5,19 @@
 
 namespace zmlx::io {
 
+enum class GgufReader {
+  none, // not supported
+  mlx, // mx::load_gguf
+  own, // zmlx/io/gguf_decode.h
+};
+
 /// One of ggml's tensor types.
 struct GgufType {
   const char* name;
   uint32_t block; // elements that are packed together
   uint32_t block_bytes;
-  bool supported = false; // MLX decodes it
-  uint32_t packed_bits = 0; // stays packed in MLX with so many bits, group 32
+  GgufReader reader = GgufReader::none;
+  uint32_t packed_bits = 0; // stays packed with so many bits, group 32, affine
 };
 
 /// Null for numbers that ggml does not know.

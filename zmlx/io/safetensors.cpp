@@ -70,7 +70,7 @@ class Entry {
           tensor.end,
           data_bytes);
     }
-    check_size(tensor, data_bytes);
+    check_size(tensor);
     return tensor;
   }
 
@@ -130,7 +130,7 @@ class Entry {
     return out;
   }
 
-  void check_size(const SafetensorsTensor& tensor, uint64_t data_bytes) {
+  void check_size(const SafetensorsTensor& tensor) {
     auto dtype = std::find_if(dtypes.begin(), dtypes.end(), [&](auto& d) {
       return d.name == tensor.dtype;
     });
@@ -148,11 +148,11 @@ class Entry {
     }
     if (tensor.end - tensor.begin != expected) {
       throw user_error(
-          "{}: data_offsets span {} bytes, its shape and dtype {}",
+          "{}: data_offsets span {} bytes, its shape and dtype need {}",
           where_,
           tensor.end - tensor.begin,
-          expected > data_bytes ? "more than the file has"
-                                : std::to_string(expected));
+          expected == UINT64_MAX ? "more than any file has"
+                                 : std::to_string(expected));
     }
   }
 

@@ -9,7 +9,9 @@ namespace zmlx::backend::cpu {
 Access::Access(const View& view, const lang::Shape& space, const char* who)
     : data_(static_cast<char*>(view.data)),
       type_(view.type),
-      size_(static_cast<int64_t>(lang::size_of(view.type))) {
+      size_(static_cast<int64_t>(lang::size_of(view.type))),
+      at_(view.at),
+      at_stride_(view.at_stride) {
   const size_t rank = view.shape.size();
   if (view.strides.size() != rank || rank > space.size()) {
     throw internal_error(
@@ -48,6 +50,10 @@ Access::Access(const View& view, const lang::Shape& space, const char* who)
     }
   }
   high_ += size_;
+  if (at_) { // anywhere
+    low_ = nullptr;
+    high_ = reinterpret_cast<const char*>(UINTPTR_MAX);
+  }
   if (extent_.empty()) {
     extent_.push_back(1);
     stride_.push_back(0);

@@ -32,7 +32,7 @@ class Access {
   }
 
   char* at(int64_t place) const {
-    int64_t offset = 0;
+    int64_t offset = at_ ? *at_ * at_stride_ : 0;
     for (size_t axis = extent_.size() - 1; axis > 0; --axis) {
       offset += place % extent_[axis] * stride_[axis];
       place /= extent_[axis];
@@ -53,6 +53,10 @@ class Access {
     }
   }
 
+  /// Whether the memory is known before it runs.
+  bool fixed() const {
+    return !at_;
+  }
   /// Whether both may touch a byte in common.
   bool overlaps(const Access& other) const {
     return low_ < other.high_ && other.low_ < high_;
@@ -62,6 +66,8 @@ class Access {
   char* data_;
   lang::Type type_;
   int64_t size_;
+  const int32_t* at_; // where element 0 is, when it runs
+  int64_t at_stride_;
   bool empty_ = false;
   std::vector<int64_t> extent_; // outermost first, at least one
   std::vector<int64_t> stride_;

@@ -48,6 +48,7 @@ class CpuBackend : public Backend {
     pool.run([&](int part, int parts) {
       for (size_t i = 0; i < launches.size(); ++i) {
         if (i > 0) {
+          launches[i]->prefetch(part, parts);
           pool.barrier();
         }
         launches[i]->run(part, parts);

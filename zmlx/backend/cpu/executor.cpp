@@ -14,19 +14,18 @@ namespace {
 using lang::Op;
 using lang::Stage;
 
-// Shares of a map begin at multiples of this many places: whole cache lines of
+// Shares of a row begin at multiples of this many places: whole cache lines of
 // every type.
 constexpr int64_t kGrain = 64;
 
-bool asks_where(const lang::Program& program) {
-  for (const auto& pass : program.row.passes) {
-    for (const auto& i : pass.code) {
-      if (i.op == Op::Index || i.op == Op::Width || i.op == Op::Pick) {
-        return true;
-      }
-    }
-  }
-  return false;
+// Whether the places of a row may be run apart from each other.
+bool divides(const lang::Program& program) {
+  const auto& passes = program.row.passes;
+  return passes.size() == 1 && passes[0].reductions.empty() &&
+      std::none_of(
+             passes[0].stores.begin(),
+             passes[0].stores.end(),
+             [](const lang::Store& s) { return s.one_a_row; });
 }
 
 // The space of places: what the inputs broadcast to, and the outputs that are
@@ -47,7 +46,7 @@ lang::Shape find_space(
       }
     }
     for (const auto& store : pass.stores) {
-      if (program.stage == Stage::Map || !pass.code[store.value].uniform) {
+      if (!store.one_a_row) {
         space = lang::broadcast(space, outputs[store.output].shape);
       }
     }
@@ -57,11 +56,11 @@ lang::Shape find_space(
 
 class VectorLaunch : public Launch {
  public:
-  VectorLaunch(BoundPasses passes, bool map)
-      : passes_(std::move(passes)), map_(map) {}
+  VectorLaunch(BoundPasses passes, bool divides)
+      : passes_(std::move(passes)), divides_(divides) {}
 
   void run(int part, int parts) const noexcept override {
-    if (map_) {
+    if (divides_) {
       run_places(part, parts);
       return;
     }
@@ -89,14 +88,12 @@ class VectorLaunch : public Launch {
   }
 
   BoundPasses passes_;
-  bool map_;
+  bool divides_;
 };
 
 class VectorExecutable : public Executable {
  public:
-  explicit VectorExecutable(const lang::Program& program)
-      : program_(program),
-        flat_(program.stage == Stage::Map && !asks_where(program)) {}
+  explicit VectorExecutable(const lang::Program& program) : program_(program) {}
 
   std::unique_ptr<Launch> bind(
       std::span<const View> inputs,
@@ -117,13 +114,12 @@ class VectorExecutable : public Executable {
             inputs,
             outputs,
             find_space(program_, inputs, outputs),
-            flat_ ? Walk::Flat : Walk::Rows),
-        program_.stage == Stage::Map);
+            program_.stage == Stage::Map ? Walk::Flat : Walk::Rows),
+        divides(program_));
   }
 
  private:
   lang::Program program_;
-  bool flat_;
 };
 
 bool is_leaf(Op op) {

@@ -11,8 +11,9 @@ namespace zmlx::backend::cpu {
 /// Why Stage::Map or Stage::Row of this program cannot run, if it cannot.
 std::optional<std::string> vector_unsupported(const lang::Program& program);
 
-/// Stage::Map and Stage::Row. A map is divided among the parts by places, rows
-/// by rows; the bits of the outputs do not depend on the number of parts.
+/// Stage::Map and Stage::Row. Work is divided among the parts by rows, or by
+/// places where places of a row do not depend on each other; the bits of the
+/// outputs do not depend on the number of parts.
 std::shared_ptr<const Executable> make_vector(const lang::Program& program);
 
 } // namespace zmlx::backend::cpu

@@ -207,6 +207,11 @@ void PassBuilder::resolve(size_t i) {
     }
     case lang::kSlot:
       if (walk_ == Walk::Store) {
+        if (instruction.type != Type::F32) {
+          throw internal_error(
+              "vector program: accumulator of {}",
+              lang::name_of(instruction.type));
+        }
         return put_step(
             {.act = Act::Accumulator, .to = reg, .access = instruction.number},
             false);
@@ -335,12 +340,10 @@ void PassBuilder::place_stores() {
     plan.store = find_store(type, Type::F32, true);
     if (store.output >= 0) {
       const View& view = outputs_[store.output];
-      const auto shape = at_least_1d(view.shape);
-      plan.each_row = walk_ == Walk::Rows && shape != space_;
-      if (plan.each_row && !once_[value]) {
+      plan.each_row = store.one_a_row;
+      if (plan.each_row && (walk_ != Walk::Rows || !once_[value])) {
         throw internal_error(
-            "vector program: output {} has not the shape of its value",
-            store.output);
+            "vector program: output {} wants one value a row", store.output);
       }
       View seen = view;
       if (plan.each_row && view.shape.size() == space_.size() &&
@@ -357,7 +360,7 @@ void PassBuilder::place_stores() {
       plan.store = find_store(type, view.type, plan.each_row || dense);
       plan.stream = !plan.each_row && dense && view.type == Type::F32 &&
           bound_.rows_ * bound_.width_ * 4 >= kStreamBytes &&
-          reinterpret_cast<uintptr_t>(view.data) % 64 == 0 &&
+          reinterpret_cast<uintptr_t>(view.data) % 64 == 0 && access.fixed() &&
           walk_ == Walk::Flat;
       bound_.streams_ = bound_.streams_ || plan.stream;
     }

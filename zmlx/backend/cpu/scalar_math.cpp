@@ -241,6 +241,13 @@ struct AsInteger {
   }
 };
 
+struct NonZero {
+  template <typename T>
+  int32_t operator()(T x) const {
+    return x != 0;
+  }
+};
+
 struct AsBool {
   template <typename T>
   T operator()(T x) const {
@@ -291,6 +298,12 @@ BlockOp cast(Type from, Type to) {
       using To = decltype(y);
       return &run_unary<To, From, CastTo<To>>;
     });
+  });
+}
+
+BlockOp to_bool(Type from) {
+  return with_register_type(from, [](auto x) -> BlockOp {
+    return &run_unary<int32_t, decltype(x), NonZero>;
   });
 }
 
@@ -350,7 +363,8 @@ BlockOp find_operation(
   }
   switch (instruction.op) {
     case Op::Cast:
-      return cast(in[0], result);
+      return instruction.type == Type::Bool ? to_bool(in[0])
+                                            : cast(in[0], result);
     case Op::Select:
       return select(in[0], result);
     case Op::As:

@@ -295,12 +295,15 @@ ZMLX_BINARY(Min, keep_nan(d, x, keep_nan(d, y, hn::Min(x, y))));
 // Comparisons give int32 0 or 1.
 #define ZMLX_COMPARE(NAME, MASK) \
   struct NAME { \
-    template <class D, class V> HWY_INLINE auto operator()(D, V x, V y) const { \
+    template <class D, class V> HWY_INLINE auto operator()(D d, V x, V y) const { \
+      static_cast<void>(d); \
       const hn::RebindToSigned<D> di; \
       return hn::IfThenElseZero(hn::RebindMask(di, MASK), hn::Set(di, 1)); } }
 ZMLX_COMPARE(Less, hn::Lt(x, y));
 ZMLX_COMPARE(LessEqual, hn::Le(x, y));
 ZMLX_COMPARE(NotGreater, hn::Not(hn::Gt(x, y))); // <= of integers
+ZMLX_COMPARE(Both, hn::And(hn::Ne(x, hn::Zero(d)), hn::Ne(y, hn::Zero(d))));
+ZMLX_COMPARE(Either, hn::Ne(hn::Or(x, y), hn::Zero(d)));
 ZMLX_COMPARE(Equal, hn::Eq(x, y));
 ZMLX_COMPARE(NotEqual, hn::Ne(x, y));
 // clang-format on
@@ -344,6 +347,8 @@ BlockOp float_binary(Op op) {
 BlockOp int_binary(Op op) {
   // clang-format off
   switch (op) {
+    case Op::And: return &run_binary<int32_t, int32_t, Both>;
+    case Op::Or: return &run_binary<int32_t, int32_t, Either>;
     case Op::Add: return &run_binary<int32_t, int32_t, Add>;
     case Op::Sub: return &run_binary<int32_t, int32_t, Sub>;
     case Op::Mul: return &run_binary<int32_t, int32_t, Mul>;

@@ -207,10 +207,10 @@ def expected_text(text, oracle, missing):
 def zmlx_encodings(dump, model, texts):
     lines = "".join(json.dumps(t) + "\n" for t in texts)
     done = subprocess.run(
-        [dump, model], input=lines, capture_output=True, text=True
+        [dump, model], input=lines.encode(), capture_output=True
     )
     if done.returncode != 0:
-        sys.exit(f"{dump} failed: {done.stderr.strip()}")
+        sys.exit(f"{dump} failed: {done.stderr.decode().strip()}")
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -93,7 +93,12 @@ std::vector<AddedTokens::Piece> AddedTokens::split(
     if (taken < begin) {
       pieces.push_back({{taken, begin}, -1});
     }
-    pieces.push_back({{begin, end}, token.id});
+    if (token.lstrip && begin < taken) {
+      begin = taken; // the token before took these blanks
+    }
+    if (begin < end) {
+      pieces.push_back({{begin, end}, token.id});
+    }
     taken = end;
   }
   if (taken < text.size()) {

@@ -65,9 +65,10 @@ class Translation {
   }
 
   void escape() {
-    // Members of \w, as Oniguruma has them.
+    // Members of \\w, as Oniguruma has them: of the numbers that are not
+    // decimal those of Latin-1 only.
     static constexpr std::string_view word =
-        "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+        "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\xb2\\xb3\\xb9\\xbc-\\xbe";
     char c = peek(1);
     switch (c) {
       case 's': // PCRE2's own takes U+180E too

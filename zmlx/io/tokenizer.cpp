@@ -99,9 +99,11 @@ void add_vocabulary(const TokenizerSpec& spec, TokenizerParts& parts) {
           other_id ? fmt::format("that token with id {}", it->second)
                    : fmt::format("{} there", quote(*owner[token.id])));
     }
-    owner[token.id] = &token.content;
     parts.added.emplace(token.content, token.id);
-    parts.bytes[token.id] = token.content;
+    if (!owner[token.id]) {
+      owner[token.id] = &token.content;
+      parts.bytes[token.id] = token.content;
+    }
     parts.special[token.id] = token.special;
   }
 }

@@ -30,10 +30,11 @@ if(ZMLX_SANITIZE)
 endif()
 
 find_program(ZMLX_CCACHE ccache)
-if(ZMLX_CCACHE AND PROJECT_IS_TOP_LEVEL)
-  # Precompiled headers need these; see "Precompiled headers" in ccache's manual.
+if(ZMLX_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # Precompiled headers need the sloppiness ("Precompiled headers" in ccache's manual); the base folder lets build folders
+  # side by side share what they compile.
   set(CMAKE_CXX_COMPILER_LAUNCHER
       ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      ${ZMLX_CCACHE})
+      CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} ${ZMLX_CCACHE})
   add_compile_options($<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
 endif()

@@ -16,7 +16,8 @@ if(NAME STREQUAL "installed")
 else()
   set(options -D ZMLX_SOURCES=${SOURCES})
 endif()
-run(${CMAKE_COMMAND} -G Ninja -S ${SOURCES}/tests/consume/${NAME} -B ${work}/build -D CMAKE_BUILD_TYPE=Release
-    -D MLX_DIR=${MLX_DIR} -D CMAKE_CXX_COMPILER=${COMPILER} "-DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}" ${options})
+# Not optimised: this is about what links, and the subdirectory compiles all of zmlx once more.
+run(${CMAKE_COMMAND} -G Ninja -S ${SOURCES}/tests/consume/${NAME} -B ${work}/build -D CMAKE_BUILD_TYPE=Debug
+    -D CMAKE_CXX_FLAGS_DEBUG=-O0 -D CMAKE_CXX_COMPILER=${COMPILER} -D MLX_DIR=${MLX_DIR} ${options})
 run(${CMAKE_COMMAND} --build ${work}/build --target consumer --parallel 2)
 run(${work}/build/consumer)

@@ -32,16 +32,17 @@ bool continues_character(char c) {
 
 constexpr size_t kShown = 60; // bytes of a long line on each side
 
-// Bytes that a terminal would not show as one column become '?'.
+// The text with one column for each character, so that carets stand where
+// they should: what is not plain ASCII becomes '?'.
 std::string printable(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
+  std::string result;
+  for (char c : text) {
     auto byte = static_cast<unsigned char>(c);
-    if (c == '\t' || c == '\r') {
-      c = ' ';
-    } else if (byte < 0x20 || byte >= 0x7F) {
-      c = '?';
+    if (continues_character(c)) {
+      continue;
     }
+    bool space = c == '\t' || c == '\r';
+    result += space ? ' ' : byte < 0x20 || byte >= 0x7F ? '?' : c;
   }
   return result;
 }
@@ -63,20 +64,20 @@ void Source::fail(size_t offset, size_t length, std::string_view message)
   start = start == std::string_view::npos ? 0 : start + 1;
   size_t end = std::min(text_.find('\n', offset), text_.size());
   size_t from = offset - start > kShown ? offset - kShown : start;
-  size_t to = std::min(end, offset + std::max(length, kShown));
-  to = std::min(to, offset + kShown);
-  size_t carets =
-      std::clamp<size_t>(length, 1, std::max<size_t>(to - offset, 1));
+  size_t to = std::min(end, offset + kShown);
+  std::string before = (from > start ? "..." : "") +
+      printable(text_.substr(from, offset - from));
+  std::string after = printable(text_.substr(offset, to - offset));
   throw user_error(
       "{}, {}: {}\n  {}{}{}\n  {}{}",
       name_,
       place(offset),
       message,
-      from > start ? "..." : "",
-      printable(text_.substr(from, to - from)),
+      before,
+      after,
       to < end ? "..." : "",
-      std::string(offset - from + (from > start ? 3 : 0), ' '),
-      std::string(carets, '^'));
+      std::string(before.size(), ' '),
+      std::string(std::max<size_t>(1, std::min(length, after.size())), '^'));
 }
 
 void Source::fail(std::string_view message) const {
@@ -85,7 +86,7 @@ void Source::fail(std::string_view message) const {
 
 namespace {
 
-constexpr std::array<std::string_view, 26> kMarks = {
+constexpr std::string_view kMarks[] = {
     "&&", "||", "<=", ">=", "==", "!=", "<<", ">>", "::", "+", "-", "*", "/",
     "%",  "<",  ">",  "=",  "!",  "&",  "|",  "^",  "?",  ":", "(", ")", ",",
 };
@@ -178,10 +179,6 @@ class Tokenizer {
             1,
             fmt::format("'{}' is no operator; write '{}'", typed, meant));
       }
-    }
-    size_t length = 1;
-    while (length < rest.size() && continues_character(rest[length])) {
-      ++length;
     }
     auto byte = static_cast<unsigned char>(rest[0]);
     bool shown = byte > 0x20 && byte < 0x7F;

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <random>
 #include <set>
@@ -169,7 +170,8 @@ std::string random_blocks(const Format& format, size_t elements) {
       block += static_cast<char>(random());
     }
     for (auto offset : format.halves) {
-      block.replace(offset, 2, le<uint16_t>(0x2000 + random() % 1024));
+      auto scale = static_cast<uint16_t>(0x2000 + random() % 1024);
+      std::memcpy(&block[offset], &scale, sizeof(scale));
     }
     bytes += block;
   }
@@ -183,8 +185,9 @@ TEST_P(GgufFormat, DecodesAsGgmlDocumentsIt) {
   if (format.halves.empty()) { // numbers, not blocks
     bytes.clear();
     for (int i = 0; i < 32 * 256; i++) {
+      // The upper half of a float32 is a bfloat16.
       auto number = le(std::sin(static_cast<float>(i)) * 1e-30f);
-      bytes += number.substr(4 - format.block_bytes);
+      bytes.append(number.end() - format.block_bytes, number.end());
     }
   }
   builder.tensors.push_back(

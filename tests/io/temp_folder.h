@@ -34,6 +34,9 @@ class TempFolder {
   }
   std::filesystem::path write(const std::string& name, std::string_view bytes)
       const {
+    // A new file each time: some file systems write a truncated one to disk
+    // when it is closed.
+    std::filesystem::remove(path_ / name);
     std::ofstream out(path_ / name, std::ios::binary);
     out << bytes;
     return path_ / name;

@@ -73,7 +73,7 @@ class Parser {
   Body run() {
     Body body{inputs_, {}};
     if (now().kind == Kind::End) {
-      fail_here("the formula is empty; expected an expression");
+      source_.fail("the formula is empty; expected an expression");
     }
     while (now().kind != Kind::End) {
       statement(body);
@@ -425,7 +425,7 @@ class Parser {
             "unknown name '{}'; known are {}.{}",
             name,
             list(known),
-            did_you_mean(name, known)));
+            name.size() > 1 ? did_you_mean(name, known) : ""));
   }
 
   static std::string list(const std::vector<std::string>& names) {
@@ -511,7 +511,7 @@ class Parser {
     if (count < least || count > most) {
       std::string expected = least == most
           ? fmt::format("{} argument{}", least, least == 1 ? "" : "s")
-          : fmt::format("{} to {} arguments", least, most);
+          : fmt::format("{} or {} arguments", least, most);
       fail_at(
           name, fmt::format("{} takes {}, got {}", name.text, expected, count));
     }

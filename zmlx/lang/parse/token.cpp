@@ -185,10 +185,29 @@ class Tokenizer {
     source_.fail(
         at_,
         1,
-        shown
-            ? fmt::format(
-                  "the character '{}' has no place in a formula", rest[0])
-            : fmt::format("the byte 0x{:02X} has no place in a formula", byte));
+        fmt::format(
+            "the character {} has no place in a formula",
+            shown ? fmt::format("'{}'", rest[0]) : code_point(rest)));
+  }
+
+  // "U+03B1", or "0xFF" for a byte that starts no character.
+  static std::string code_point(std::string_view rest) {
+    auto byte = static_cast<unsigned char>(rest[0]);
+    size_t length = byte < 0x80 ? 1
+        : byte >= 0xF0          ? 4
+        : byte >= 0xE0          ? 3
+        : byte >= 0xC0          ? 2
+                                : 0;
+    uint32_t point = length == 1 ? byte : byte & (0xFFu >> (length + 1));
+    for (size_t i = 1; i < length; ++i) {
+      if (i >= rest.size() || !continues_character(rest[i])) {
+        length = 0;
+        break;
+      }
+      point = point << 6 | (static_cast<unsigned char>(rest[i]) & 0x3Fu);
+    }
+    return length == 0 ? fmt::format("0x{:02X}", byte)
+                       : fmt::format("U+{:04X}", point);
   }
 
   size_t count_digits(size_t from) const {
@@ -247,13 +266,10 @@ class Tokenizer {
     if (fault != std::errc()) {
       source_.fail(at_, length, "the number is out of the range of a double");
     }
-    bool exact = value <= 0x1p53;
-    if (integer && !exact) {
-      uint64_t whole = 0;
-      auto parsed = std::from_chars(begin, begin + length, whole);
-      exact = parsed.ec == std::errc() && value < 0x1p64 &&
-          static_cast<uint64_t>(value) == whole;
-    }
+    uint64_t whole = 0;
+    auto parsed = std::from_chars(begin, begin + length, whole);
+    bool exact = parsed.ec == std::errc() && value < 0x1p64 &&
+        static_cast<uint64_t>(value) == whole;
     if (integer && !exact) {
       source_.fail(
           at_,

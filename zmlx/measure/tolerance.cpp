@@ -54,6 +54,21 @@ double largest(mx::Dtype stored) {
   }
 }
 
+// The step between the numbers next to zero: what relative error means nothing
+// for.
+double smallest(mx::Dtype stored) {
+  switch (stored.val()) {
+    case mx::Dtype::Val::float16:
+      return std::ldexp(1, -24);
+    case mx::Dtype::Val::bfloat16:
+      return std::ldexp(1, -133);
+    case mx::Dtype::Val::float32:
+      return std::ldexp(1, -149);
+    default:
+      return 0;
+  }
+}
+
 mx::array as_float64(const mx::array& a) {
   auto result = mx::contiguous(
       mx::astype(a, mx::float64, mx::Device::cpu), false, mx::Device::cpu);
@@ -122,12 +137,13 @@ Comparison compare(
   double beyond = std::min(
       top * (1 + limits.relative / 2), std::numeric_limits<double>::max());
 
+  double step = op == OpClass::exact ? 0 : smallest(got.dtype());
   Comparison result{.size = g.size()};
   for (std::size_t i = 0; i < g.size(); ++i) {
     double a = std::clamp(g[i], -beyond, beyond);
     double b = std::clamp(w[i], -beyond, beyond);
-    double share =
-        excess(a, b, limits.relative * std::abs(b) + limits.absolute * scale);
+    double share = excess(
+        a, b, limits.relative * std::abs(b) + limits.absolute * scale + step);
     result.mismatches += share > 1;
     if (share > result.worst) {
       result.worst = share;

@@ -25,7 +25,8 @@ enum class OpClass {
   product,
 };
 
-/// |got - want| <= relative * |want| + absolute * magnitude. The magnitude is 1
+/// |got - want| <= relative * |want| + absolute * magnitude + the step between
+/// the stored type's numbers next to zero. The magnitude is 1
 /// for a map and the largest |want| of the array for a row or a product, whose
 /// terms cancel.
 struct Tolerance {

@@ -83,8 +83,15 @@ class KernelNode final : public mx::Primitive {
       return;
     }
     std::vector<backend::View> in, out;
-    for (const auto& a : inputs) {
-      in.push_back(view_of(a));
+    std::vector<mx::array> copies; // kept until the kernel has run
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (must_copy(inputs[i], i)) {
+        copies.push_back(mx::contiguous(leaf_of(inputs[i]), false, stream()));
+        mx::async_eval(copies.back());
+        in.push_back(view_of(copies.back()));
+      } else {
+        in.push_back(view_of(inputs[i]));
+      }
     }
     for (auto& a : outputs) {
       allocate(a);
@@ -96,7 +103,9 @@ class KernelNode final : public mx::Primitive {
     auto launches = std::make_shared<Launches>();
     (*launches)[0] = ready->bind(in, out);
     mx::cpu::get_command_encoder(stream()).dispatch(
-        [launches = std::move(launches), ready = std::move(ready)] {
+        [launches = std::move(launches),
+         ready = std::move(ready),
+         copies = std::move(copies)] {
           backend::cpu::instance().run(*launches);
         });
   }
@@ -196,18 +205,29 @@ class KernelNode final : public mx::Primitive {
     };
   }
 
+  // Stage bodies read weights and caches along rows of adjacent elements.
+  bool must_copy(const mx::array& in, size_t number) const {
+    return call_->body.inputs[number].role == lang::Role::Whole &&
+        in.ndim() > 0 && in.strides(-1) != 1 && in.shape(-1) > 1;
+  }
+
+  // The same memory as a leaf of a graph of its own, on the stream that fills
+  // it.
+  static mx::array leaf_of(const mx::array& in) {
+    mx::array leaf(in.shape(), in.dtype(), nullptr, {});
+    leaf.copy_shared_buffer(in);
+    leaf.set_status(mx::array::Status::available);
+    return leaf;
+  }
+
   void evaluate_reference(
       const std::vector<mx::array>& inputs,
       std::vector<mx::array>& outputs,
       const std::string& reason) {
     count_fallback(call_->kernel, reason);
-    // Leaves of a graph of its own, on the stream that fills them.
     std::vector<mx::array> leaves;
     for (const auto& in : inputs) {
-      mx::array leaf(in.shape(), in.dtype(), nullptr, {});
-      leaf.copy_shared_buffer(in);
-      leaf.set_status(mx::array::Status::available);
-      leaves.push_back(std::move(leaf));
+      leaves.push_back(leaf_of(in));
     }
     auto results = reference(call_->body, leaves, Precision::Compute, stream());
     for (auto& result : results) {

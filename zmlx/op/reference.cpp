@@ -475,7 +475,7 @@ class Evaluator {
       full.push_back(1);
     }
     x = mx::broadcast_to(x, full, s_);
-    if (full.back() == 0) {
+    if (x.size() == 0) {
       return empty_row(op, x.dtype(), full);
     }
     const auto nan = mx::isnan(x, s_);

@@ -192,6 +192,21 @@ HWY_INLINE __m512 dot_block(const __m512i* numbers, const __m512i* digits) {
   }
 }
 
+/// The sum of the lanes of each, in one order whatever its place.
+HWY_INLINE __m128 sums_of_four(__m512 a, __m512 b, __m512 c, __m512 d) {
+  const __m512 ab =
+      _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  const __m512 cd =
+      _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+  const __m512 quarters = _mm512_add_ps(
+      _mm512_shuffle_ps(ab, cd, _MM_SHUFFLE(1, 0, 1, 0)),
+      _mm512_shuffle_ps(ab, cd, _MM_SHUFFLE(3, 2, 3, 2)));
+  const __m256 halves = _mm256_add_ps(
+      _mm512_castps512_ps256(quarters), _mm512_extractf32x8_ps(quarters, 1));
+  return _mm_add_ps(
+      _mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
+}
+
 /// R rows of the weight with N rows of x.
 template <int kBits, typename T, int R, int N>
 void fixed_tile(
@@ -209,13 +224,7 @@ void fixed_tile(
   const int64_t words = weight.width * kBits / 32;
   const __m512i lane =
       _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-  // The group of a lane within its run, in units of numbers.
-  const __m512i number = _mm512_slli_epi32(
-      lane,
-      kBits == 8       ? 2
-          : kBits == 4 ? 3
-                       : 4);
-  const __m128i log_size = _mm_cvtsi32_si128(__builtin_ctzll(size));
+  const __m512i log_size = _mm512_set1_epi32(__builtin_ctzll(size));
 
   const std::byte* w = weight.w + row * weight.w_stride;
   const std::byte* s = weight.scales + row * weight.scales_stride;
@@ -226,6 +235,12 @@ void fixed_tile(
       sum[r][n] = _mm512_setzero_ps();
     }
   }
+  for (int64_t at = 0; at < R * weight.scales_stride; at += 64) {
+    _mm_prefetch(
+        reinterpret_cast<const char*>(s + at + kScalesAhead), _MM_HINT_T0);
+    _mm_prefetch(
+        reinterpret_cast<const char*>(z + at + kScalesAhead), _MM_HINT_T0);
+  }
   for (int64_t g = 0; g < shape.groups; g += kRunGroups) {
     const int64_t groups = std::min(kRunGroups, shape.groups - g);
     const __mmask16 valid_groups = static_cast<__mmask16>((1u << groups) - 1);
@@ -235,10 +250,6 @@ void fixed_tile(
           reinterpret_cast<const T*>(s + r * weight.scales_stride) + g;
       const T* biases_at =
           reinterpret_cast<const T*>(z + r * weight.biases_stride) + g;
-      _mm_prefetch(
-          reinterpret_cast<const char*>(scales_at) + kScalesAhead, _MM_HINT_T0);
-      _mm_prefetch(
-          reinterpret_cast<const char*>(biases_at) + kScalesAhead, _MM_HINT_T0);
       const __m512 scales = load_scales(scales_at, valid_groups);
       const __m512 biases = load_scales(biases_at, valid_groups);
       for (int n = 0; n < N; ++n) {
@@ -249,17 +260,16 @@ void fixed_tile(
             biases, _mm512_load_ps(x + shape.padded_groups), sum[r][n]);
       }
     }
+    // The first number of a lane within the run tells its group.
+    __m512i number = _mm512_mullo_epi32(lane, _mm512_set1_epi32(kBlock / 16));
     const int64_t first = g / kRunGroups * run;
     const int64_t last = std::min(first + run, shape.blocks);
     for (int64_t b = first; b < last; ++b) {
       const int64_t left = words - b * 16;
       const __mmask16 valid =
           left >= 16 ? 0xffff : static_cast<__mmask16>((1u << left) - 1);
-      const __m512i group = _mm512_srl_epi32(
-          _mm512_add_epi32(
-              number,
-              _mm512_set1_epi32(static_cast<int>((b - first) * kBlock))),
-          log_size);
+      const __m512i group = _mm512_srlv_epi32(number, log_size);
+      number = _mm512_add_epi32(number, _mm512_set1_epi32(kBlock));
       for (int r = 0; r < R; ++r) {
         const std::byte* at = w + r * weight.w_stride + b * kBlockBytes;
         _mm_prefetch(reinterpret_cast<const char*>(at) + kAhead, _MM_HINT_T0);
@@ -280,8 +290,15 @@ void fixed_tile(
     }
   }
   for (int n = 0; n < N; ++n) {
-    for (int r = 0; r < R; ++r) {
-      y[n * y_stride + r] = _mm512_reduce_add_ps(sum[r][n]);
+    if constexpr (R == 4) {
+      _mm_storeu_ps(
+          y + n * y_stride,
+          sums_of_four(sum[0][n], sum[1][n], sum[2][n], sum[3][n]));
+    } else {
+      for (int r = 0; r < R; ++r) {
+        y[n * y_stride + r] = _mm_cvtss_f32(
+            sums_of_four(sum[r][n], sum[r][n], sum[r][n], sum[r][n]));
+      }
     }
   }
 }

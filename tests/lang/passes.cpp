@@ -303,6 +303,19 @@ TEST(Product, ReductionsAndSharedRows) {
   EXPECT_EQ(program->outputs, (std::vector<Type>{Type::BF16, Type::F16}));
 }
 
+TEST(Product, WeightsThatNothingNeedsAreGone) {
+  std::vector<Input> in = {{"x"}, {"w", Role::Whole}, {"v", Role::Whole}};
+  Expr kept = product(input(0), {.w = 2});
+  Expr either = select(0, product(input(0), {.w = 1}), kept);
+  std::string why;
+  auto program = lower(
+      {in, {{"out", either, -1, {}}}}, {Type::F32, Type::F32, Type::F32}, &why);
+  ASSERT_TRUE(program) << why;
+  ASSERT_EQ(program->weights.size(), 1u);
+  EXPECT_EQ(program->weights[0].w, 2);
+  EXPECT_EQ(program->store.code[0].number, 0);
+}
+
 TEST(Attention, Term) {
   std::vector<Input> in = {
       {"q", Role::Whole},

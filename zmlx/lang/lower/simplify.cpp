@@ -250,7 +250,7 @@ Graph share(const Graph& graph) {
 Graph prune(const Graph& graph) {
   std::vector<bool> needed = reachable(graph, graph.outputs);
   Graph result;
-  result.weights = graph.weights;
+  std::vector<int> weight_now(graph.weights.size(), -1);
   std::vector<int> now(graph.values.size(), -1);
   for (size_t i = 0; i < now.size(); ++i) {
     if (!needed[i]) {
@@ -259,6 +259,14 @@ Graph prune(const Graph& graph) {
     Value value = graph.values[i];
     for (int k = 0; k < operands(value); ++k) {
       value.in[k] = now[value.in[k]];
+    }
+    if (value.op == Op::Product) {
+      int& number = weight_now[value.number];
+      if (number < 0) {
+        number = static_cast<int>(result.weights.size());
+        result.weights.push_back(graph.weights[value.number]);
+      }
+      value.number = number;
     }
     now[i] = result.add(value);
   }

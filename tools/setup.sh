@@ -93,7 +93,7 @@ PYTHON
 # build [TARGET...]: the release preset in build/release.
 build() {
   step "configuring build/release"
-  cmake --preset release --log-level=WARNING
+  cmake --preset release >/dev/null
   step "building ${*:-everything} with $(nproc) jobs"
   # Where no person watches, only complaints are wanted, not a line an edge.
   local quiet=()

@@ -1,0 +1,68 @@
+#include "cli/decoder.h"
+
+#include <algorithm>
+
+#include "zmlx/base/errors.h"
+
+namespace zmlx::cli {
+
+namespace {
+
+bool is_rule_name(const std::string& name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts(1);
+  for (char c : text) {
+    if (c == ',') {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  return parts;
+}
+
+} // namespace
+
+PatchOption parse_patch_option(const std::string& text) {
+  if (text == "auto") {
+    return {};
+  }
+  if (text == "off") {
+    return {PatchOption::Kind::off, {}};
+  }
+  auto rules = split(text);
+  if (!std::all_of(rules.begin(), rules.end(), is_rule_name)) {
+    throw user_error(
+        "--patch must be auto, off or names of rules such as "
+        "merge_maps,attention, got \"{}\"",
+        text);
+  }
+  return {PatchOption::Kind::rules, std::move(rules)};
+}
+
+void add_patch_option(CLI::App& app, std::string& value) {
+  app.add_option(
+         "--patch",
+         value,
+         "auto: every rule that keeps the answers and gains; off: stock MLX; "
+         "or the rules to apply, with commas")
+      ->capture_default_str();
+}
+
+std::unique_ptr<nn::Decoder> make_decoder(
+    std::shared_ptr<const nn::Model> model,
+    const PatchOption& option) {
+  if (option.kind == PatchOption::Kind::rules) {
+    throw user_error(
+        "--patch: unknown rule \"{}\"; no rules are known",
+        option.rules.front());
+  }
+  return nn::plain_decoder(std::move(model));
+}
+
+} // namespace zmlx::cli

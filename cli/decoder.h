@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "zmlx/nn/decoder.h"
+
+namespace zmlx::cli {
+
+/// What --patch says.
+struct PatchOption {
+  enum class Kind { automatic, off, rules } kind = Kind::automatic;
+  std::vector<std::string> rules; // for Kind::rules, at least one
+};
+
+/// "auto", "off", or names of rules with commas between them. UserError for
+/// anything else.
+PatchOption parse_patch_option(const std::string& text);
+
+/// Adds --patch to `app`; the text goes to `value`, which parse_patch_option
+/// takes.
+void add_patch_option(CLI::App& app, std::string& value);
+
+/// The way to run `model` that the option asks for. UserError names a rule that
+/// does not exist.
+std::unique_ptr<nn::Decoder> make_decoder(
+    std::shared_ptr<const nn::Model> model,
+    const PatchOption& option);
+
+} // namespace zmlx::cli

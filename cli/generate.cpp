@@ -1,0 +1,185 @@
+#include <algorithm>
+#include <iostream>
+#include <iterator>
+
+#include <mlx/mlx.h>
+#include <mlx/version.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/decoder.h"
+#include "cli/interrupt.h"
+#include "cli/model.h"
+#include "cli/output.h"
+#include "zmlx/base/errors.h"
+#include "zmlx/base/text.h"
+#include "zmlx/generate/detokenizer.h"
+#include "zmlx/generate/session.h"
+
+namespace zmlx::cli {
+
+namespace {
+
+namespace mx = mlx::core;
+
+struct GenerateOptions {
+  std::string model;
+  std::string prompt;
+  std::optional<std::string> system_prompt;
+  bool ignore_chat_template = false;
+  int max_tokens = 100;
+  generate::Sampling sampling;
+  std::string patch = "auto";
+  bool json = false;
+};
+
+void add_options(CLI::App& app, GenerateOptions& o) {
+  app.add_option("model", o.model, "A model folder or a .gguf file")
+      ->required();
+  app.add_option("-p,--prompt", o.prompt, "The text to answer; - reads stdin")
+      ->required();
+  app.add_option("-m,--max-tokens", o.max_tokens, "Stop after so many tokens")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--temp", o.sampling.temperature, "Temperature; 0 is greedy")
+      ->capture_default_str();
+  app.add_option(
+         "--top-p",
+         o.sampling.top_p,
+         "Sample from the likeliest tokens that make up this share; 0: all")
+      ->capture_default_str();
+  app.add_option(
+         "--min-p",
+         o.sampling.min_p,
+         "Leave out tokens below this share of the likeliest; 0: none")
+      ->capture_default_str();
+  app.add_option(
+         "--top-k",
+         o.sampling.top_k,
+         "Sample from so many of the likeliest tokens; 0: all")
+      ->capture_default_str();
+  app.add_option("--seed", o.sampling.seed, "Makes sampling repeatable");
+  app.add_option("--system-prompt", o.system_prompt, "What the model is to be");
+  app.add_flag(
+      "--ignore-chat-template",
+      o.ignore_chat_template,
+      "Give the model the prompt as it is");
+  add_patch_option(app, o.patch);
+  app.add_flag("--json", o.json, "Print one JSON document");
+}
+
+std::string prompt_text(const std::string& option) {
+  if (option != "-") {
+    return option;
+  }
+  return {
+      std::istreambuf_iterator<char>(std::cin),
+      std::istreambuf_iterator<char>()};
+}
+
+// Room for the prompt and what may follow, within the model's context.
+int capacity_for(
+    size_t prompt_tokens,
+    int max_tokens,
+    const nn::DecoderShape& shape) {
+  if (prompt_tokens > static_cast<size_t>(shape.max_positions)) {
+    throw user_error(
+        "the prompt has {} tokens, more than the model's context of {}",
+        format_count(prompt_tokens),
+        format_count(shape.max_positions));
+  }
+  const auto wanted = int64_t{max_tokens} + static_cast<int64_t>(prompt_tokens);
+  return static_cast<int>(std::min<int64_t>(wanted, shape.max_positions));
+}
+
+nlohmann::ordered_json to_json(
+    const GenerateOptions& o,
+    const generate::SessionResult& r,
+    const std::string& text) {
+  const bool gpu = mx::default_device() == mx::Device::gpu;
+  return {
+      {"model", o.model},
+      {"device", gpu ? "gpu" : "cpu"},
+      {"mlx_version", mx::version()},
+      {"patch", o.patch},
+      {"prompt_tokens", r.prompt_tokens},
+      {"tokens", r.tokens},
+      {"text", text},
+      {"finish", generate::finish_name(r.finish)},
+      {"prompt",
+       {{"seconds", r.prompt_seconds},
+        {"tok_s", r.prompt_tokens_per_second()}}},
+      {"decode",
+       {{"steps", r.decode_steps},
+        {"seconds", r.decode_seconds},
+        {"tok_s", r.decode_tokens_per_second()}}},
+      {"peak_memory_bytes", r.peak_memory_bytes}};
+}
+
+std::string summary(const generate::SessionResult& r) {
+  return fmt::format(
+      "\nprompt  {} tokens, {} tok/s\ndecode  {} tokens, {} tok/s ({})\n"
+      "memory  {} at most\n",
+      format_count(r.prompt_tokens),
+      format_number(r.prompt_tokens_per_second()),
+      format_count(r.tokens.size()),
+      format_number(r.decode_tokens_per_second()),
+      generate::finish_name(r.finish),
+      format_bytes(r.peak_memory_bytes));
+}
+
+int run_generate(const GenerateOptions& o) {
+  const auto patch = parse_patch_option(o.patch);
+  // Checks the sampling before the model is loaded.
+  generate::Sampler{o.sampling};
+  catch_interrupts();
+  const Prompt prompt{
+      prompt_text(o.prompt), o.system_prompt, o.ignore_chat_template};
+  auto [model, tokenizer] = load_model(o.model);
+  const auto tokens = encode_prompt(prompt, tokenizer, o.model);
+  const int capacity =
+      capacity_for(tokens.size(), o.max_tokens, model->shape());
+  auto decoder = make_decoder(model, patch);
+  auto state = decoder->new_state(capacity);
+
+  generate::Detokenizer detokenizer(tokenizer);
+  std::string text;
+  auto show = [&](const std::string& more) {
+    text += more;
+    if (!o.json) {
+      write(stdout, more);
+    }
+  };
+  const generate::SessionOptions options{
+      o.max_tokens, tokenizer.eos_ids(), o.sampling, &interrupted()};
+  const auto result =
+      generate::generate(*decoder, *state, tokens, options, [&](int token) {
+        show(detokenizer.add(token));
+      });
+  show(detokenizer.flush());
+  if (o.json) {
+    // A path may hold bytes that are not UTF-8.
+    const auto replace = nlohmann::json::error_handler_t::replace;
+    const auto document = to_json(o, result, text);
+    write(stdout, document.dump(2, ' ', false, replace) + "\n");
+  } else {
+    write(stdout, "\n");
+    write(stderr, summary(result));
+  }
+  return result.finish == generate::Finish::cancelled ? exit_interrupted
+                                                      : exit_ok;
+}
+
+const CommandRegistration command({
+    "generate",
+    "Continue a prompt with a model",
+    [](CLI::App& app) -> std::function<int()> {
+      auto options = std::make_shared<GenerateOptions>();
+      add_options(app, *options);
+      return [options] { return run_generate(*options); };
+    },
+});
+
+} // namespace
+
+} // namespace zmlx::cli

@@ -1,0 +1,53 @@
+#include "cli/model.h"
+
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "zmlx/base/errors.h"
+#include "zmlx/models/load.h"
+
+namespace zmlx::cli {
+
+LoadedModel load_model(const std::filesystem::path& path) {
+  // First what is small, so that its errors do not wait for the weights.
+  auto tokenizer = io::Tokenizer::load(path);
+  Progress progress;
+  io::LoadOptions options;
+  options.progress =
+      [&](const std::string& item, uint64_t done, uint64_t total) {
+        check_interrupted();
+        progress.update(item, done, total);
+      };
+  return {models::load(path, options), std::move(tokenizer)};
+}
+
+std::vector<int> encode_prompt(
+    const Prompt& prompt,
+    const io::Tokenizer& tokenizer,
+    const std::filesystem::path& path) {
+  if (prompt.text.empty()) {
+    throw user_error("the prompt is empty: expected some text");
+  }
+  std::optional<io::ChatTemplate> chat;
+  if (!prompt.ignore_chat_template) {
+    chat = io::ChatTemplate::load(path);
+  }
+  if (!chat) {
+    if (prompt.system) {
+      throw user_error(
+          "--system-prompt needs a chat template, and {}",
+          prompt.ignore_chat_template
+              ? "--ignore-chat-template says to use none"
+              : path.string() + " has none");
+    }
+    return tokenizer.encode(prompt.text, /* add_special = */ true);
+  }
+  std::vector<io::ChatMessage> messages;
+  if (prompt.system) {
+    messages.push_back({"system", *prompt.system});
+  }
+  messages.push_back({"user", prompt.text});
+  const auto text = chat->render(messages, /* add_generation_prompt = */ true);
+  return tokenizer.encode(text, /* add_special = */ false);
+}
+
+} // namespace zmlx::cli

@@ -38,11 +38,12 @@ class ZMLX_API Operand {
   mx::array a_;
 };
 
-class Op;
-
-/// An Op with its compile-time numbers chosen: `rope.with({{"dims", 64}})`.
+/// A body that is called like a function: an Op with its compile-time numbers
+/// chosen, `rope.with({{"dims", 64}})`, or a formula (op/elementwise.h).
 class ZMLX_API BoundOp {
  public:
+  explicit BoundOp(std::shared_ptr<const Call> call) : call_(std::move(call)) {}
+
   /// The output of a kernel that has one. UserError as op::apply says.
   template <typename... Operands>
   mx::array operator()(Operands&&... operands) const {
@@ -57,8 +58,6 @@ class ZMLX_API BoundOp {
   }
 
  private:
-  friend class Op;
-  explicit BoundOp(std::shared_ptr<const Call> call) : call_(std::move(call)) {}
   std::shared_ptr<const Call> call_;
 };
 

@@ -39,9 +39,10 @@ TEMPLATES = {
     "<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
     "\t{% endfor %}\n  {# a remark #}\nbefore the prompt\n"
     "{% if add_generation_prompt %}\n<|im_start|>assistant\n{% endif %}\n",
-    "kept blanks": "{% for message in messages +%}\n {%+ if loop.index0 == 0 and"
+    "kept blanks": "{% for message in messages -%}\n {%+ if loop.index0 == 0 and"
     " messages[0].role != 'system' %} none \n {% endif %}\r\n"
-    "{{ message.content }} {% endfor %}\n\n",
+    "{{ message.content }} {% endfor +%}\n \t{%+ if add_generation_prompt %}"
+    "\n {% endif %}\n\n",
     "default of the prompt": "{% if not add_generation_prompt is defined %}"
     "{% set add_generation_prompt = false %}{% endif %}" + SMOLLM2,
 }

@@ -72,8 +72,8 @@ Bpe::Bpe(
       }
       return it->second;
     };
-    insert(
-        id(left), id(right), {static_cast<uint32_t>(rank), id(left + right)});
+    int left_id = id(left), right_id = id(right), merged = id(left + right);
+    insert(left_id, right_id, {static_cast<uint32_t>(rank), merged});
   }
   byte_ids_.assign(256, -1);
   for (int b = 0; b < 256 && options.byte_level; ++b) {

@@ -39,8 +39,8 @@ class Lexer {
     while (at_ < text_.size()) {
       auto open = next_open();
       literal(open);
+      at_ = open;
       if (open < text_.size()) {
-        at_ = open;
         block();
       }
     }

@@ -22,6 +22,7 @@ constexpr int64_t kUnit = 16;
 constexpr int64_t kPlaces = 128;
 // What is asked for ahead of the first use; from there on the loop does it.
 constexpr int64_t kFirstBytes = 8192;
+constexpr int64_t kFirstScales = 1024;
 
 bool is_weight_type(Type type) {
   return type == Type::F32 || type == Type::F16 || type == Type::BF16;
@@ -304,17 +305,22 @@ void ProductLaunch::run(int part, int parts) const noexcept {
 }
 
 void ProductLaunch::prefetch(int part, int parts) const noexcept {
+  const auto ask = [](const std::byte* from, int64_t bytes) {
+    for (int64_t i = 0; i < bytes; i += 64) {
+      __builtin_prefetch(from + i);
+    }
+  };
   for (size_t s = 0; s < segments_.size(); ++s) {
     const int64_t first = boundary(s, part, parts);
-    const int64_t last = boundary(s, part + 1, parts);
+    const int64_t rows = boundary(s, part + 1, parts) - first;
     for (const int t : segments_[s].weights) {
       const Matrix& weight = weights_[t];
-      const std::byte* from = weight.w + first * weight.w_stride;
-      const int64_t bytes =
-          std::min(kFirstBytes, (last - first) * weight.w_stride);
-      for (int64_t i = 0; i < bytes; i += 64) {
-        __builtin_prefetch(from + i);
-      }
+      ask(weight.w + first * weight.w_stride,
+          std::min(kFirstBytes, rows * weight.w_stride));
+      ask(weight.scales + first * weight.scales_stride,
+          std::min(kFirstScales, rows * weight.scales_stride));
+      ask(weight.biases + first * weight.biases_stride,
+          std::min(kFirstScales, rows * weight.biases_stride));
     }
   }
 }

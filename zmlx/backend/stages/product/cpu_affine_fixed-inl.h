@@ -168,9 +168,29 @@ HWY_INLINE __m512i plane_of(__m512i bytes, int p) {
   }
 }
 
+template <int kBits>
+using Digits = __m512i[kDigits * (8 / kBits)];
+
+template <int kBits>
+HWY_INLINE void load_digits(const std::byte* x, Digits<kBits>& digits) {
+  for (int i = 0; i < kDigits * 8 / kBits; ++i) {
+    digits[i] = _mm512_load_si512(x + i * kBlockBytes);
+  }
+}
+
+/// The first half of a block, twice.
+template <int kBits>
+HWY_INLINE void load_half_digits(const std::byte* x, Digits<kBits>& digits) {
+  for (int i = 0; i < kDigits * 8 / kBits; ++i) {
+    digits[i] = _mm512_broadcast_i64x4(_mm256_load_si256(
+        reinterpret_cast<const __m256i*>(x + i * kBlockBytes)));
+  }
+}
+
 /// In each lane, the dot product of its numbers with the digits of x.
 template <int kBits>
-HWY_INLINE __m512 dot_block(const __m512i* numbers, const __m512i* digits) {
+HWY_INLINE __m512
+dot_block(const __m512i* numbers, const Digits<kBits>& digits) {
   constexpr int kPlanes = 8 / kBits;
   __m512i sum[kDigits];
   for (int digit = 0; digit < kDigits; ++digit) {
@@ -207,6 +227,143 @@ HWY_INLINE __m128 sums_of_four(__m512 a, __m512 b, __m512 c, __m512 d) {
       _mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
 }
 
+/// The sums of R rows of the weight with N rows of x, while they are made.
+template <int kBits, typename T, int R, int N>
+class FixedSums {
+ public:
+  FixedSums(
+      const Matrix& weight,
+      const std::byte* prepared,
+      size_t prepared_stride,
+      int64_t row)
+      : weight_(weight),
+        prepared_(prepared),
+        prepared_stride_(prepared_stride),
+        w_(weight.w + row * weight.w_stride),
+        scales_(weight.scales + row * weight.scales_stride),
+        biases_(weight.biases + row * weight.biases_stride),
+        padded_groups_(FixedShape(weight.format, weight.width).padded_groups) {
+    for (int r = 0; r < R; ++r) {
+      for (int n = 0; n < N; ++n) {
+        sum_[r][n] = _mm512_setzero_ps();
+      }
+    }
+    for (int64_t at = 0; at < R * weight.scales_stride; at += 64) {
+      prefetch(scales_ + at + kScalesAhead);
+      prefetch(biases_ + at + kScalesAhead);
+    }
+  }
+
+  /// Scales from group g on, times those of x; adds the biases.
+  HWY_INLINE void begin_run(int64_t g, __mmask16 valid) {
+    for (int r = 0; r < R; ++r) {
+      const __m512 scales = load_scales(
+          reinterpret_cast<const T*>(scales_ + r * weight_.scales_stride) + g,
+          valid);
+      const __m512 biases = load_scales(
+          reinterpret_cast<const T*>(biases_ + r * weight_.biases_stride) + g,
+          valid);
+      for (int n = 0; n < N; ++n) {
+        const float* x =
+            reinterpret_cast<const float*>(prepared_ + n * prepared_stride_) +
+            g;
+        scale_[r][n] = _mm512_mul_ps(scales, _mm512_load_ps(x));
+        sum_[r][n] = _mm512_fmadd_ps(
+            biases, _mm512_load_ps(x + padded_groups_), sum_[r][n]);
+      }
+    }
+  }
+
+  /// Adds block b, of which `valid` words are there; `group` says where the
+  /// scale of each lane is.
+  HWY_INLINE void add_block(int64_t b, __mmask16 valid, __m512i group) {
+    __m512i numbers[R][kPlanes];
+    for (int r = 0; r < R; ++r) {
+      const std::byte* at = w_ + r * weight_.w_stride + b * kBlockBytes;
+      prefetch(at + kAhead);
+      split(_mm512_maskz_loadu_epi32(valid, at), numbers[r]);
+    }
+    for (int n = 0; n < N; ++n) {
+      Digits<kBits> digits;
+      load_digits<kBits>(digits_at(b, n), digits);
+      for (int r = 0; r < R; ++r) {
+        sum_[r][n] = _mm512_fmadd_ps(
+            _mm512_permutexvar_ps(group, scale_[r][n]),
+            dot_block<kBits>(numbers[r], digits),
+            sum_[r][n]);
+      }
+    }
+  }
+
+  /// Adds a last block of at most 8 words, two rows in one vector.
+  HWY_INLINE void add_half_block(int64_t b, __mmask16 valid, __m512i group) {
+    constexpr __mmask16 kLow = 0x00ff;
+    constexpr __mmask16 kHigh = 0xff00;
+    for (int r = 0; r + 1 < R; r += 2) {
+      const std::byte* at = w_ + r * weight_.w_stride + b * kBlockBytes;
+      prefetch(at + kAhead);
+      prefetch(at + weight_.w_stride + kAhead);
+      __m512i numbers[kPlanes];
+      split(
+          _mm512_mask_loadu_epi32(
+              _mm512_maskz_loadu_epi32(valid, at),
+              static_cast<__mmask16>(valid << 8),
+              at + weight_.w_stride - kBlockBytes / 2),
+          numbers);
+      for (int n = 0; n < N; ++n) {
+        Digits<kBits> digits;
+        load_half_digits<kBits>(digits_at(b, n), digits);
+        const __m512 scale = _mm512_mask_permutexvar_ps(
+            _mm512_permutexvar_ps(group, scale_[r][n]),
+            kHigh,
+            group,
+            scale_[r + 1][n]);
+        const __m512 dot = dot_block<kBits>(numbers, digits);
+        sum_[r][n] = _mm512_mask3_fmadd_ps(scale, dot, sum_[r][n], kLow);
+        sum_[r + 1][n] =
+            _mm512_mask3_fmadd_ps(scale, dot, sum_[r + 1][n], kHigh);
+      }
+    }
+  }
+
+  HWY_INLINE void store(float* y, int64_t y_stride) const {
+    for (int n = 0; n < N; ++n) {
+      const __m128 sums = sums_of_four(
+          sum_[0][n], sum_[1 % R][n], sum_[2 % R][n], sum_[3 % R][n]);
+      _mm_mask_storeu_ps(y + n * y_stride, (1 << R) - 1, sums);
+    }
+  }
+
+ private:
+  static constexpr int kPlanes = 8 / kBits;
+
+  static void prefetch(const std::byte* at) {
+    _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0);
+  }
+
+  static HWY_INLINE void split(__m512i bytes, __m512i* numbers) {
+    for (int p = 0; p < kPlanes; ++p) {
+      numbers[p] = plane_of<kBits>(bytes, p);
+    }
+  }
+
+  const std::byte* digits_at(int64_t b, int n) const {
+    return prepared_ + n * prepared_stride_ +
+        2 * padded_groups_ * sizeof(float) +
+        b * kDigits * kPlanes * kBlockBytes;
+  }
+
+  const Matrix& weight_;
+  const std::byte* prepared_;
+  size_t prepared_stride_;
+  const std::byte* w_;
+  const std::byte* scales_;
+  const std::byte* biases_;
+  int64_t padded_groups_;
+  __m512 scale_[R][N];
+  __m512 sum_[R][N];
+};
+
 /// R rows of the weight with N rows of x.
 template <int kBits, typename T, int R, int N>
 void fixed_tile(
@@ -216,91 +373,42 @@ void fixed_tile(
     int64_t row,
     float* y,
     int64_t y_stride) {
-  constexpr int kPlanes = 8 / kBits;
-  constexpr int64_t kBlock = kBlockBytes * kPlanes;
   const int64_t size = weight.format.group_size;
   const FixedShape shape(weight.format, weight.width);
-  const int64_t run = kRunGroups * size / kBlock; // blocks
-  const int64_t words = weight.width * kBits / 32;
+  const int64_t run = kRunGroups * size / shape.block; // blocks
+  // Where the last block is at most half full, two rows share one vector.
+  const int64_t last_words =
+      weight.width * kBits / 32 - (shape.blocks - 1) * 16;
+  const __mmask16 last_valid = static_cast<__mmask16>((1u << last_words) - 1);
+  const bool pairs = R > 1 && last_words <= 8;
+  const int64_t whole = shape.blocks - (pairs ? 1 : 0);
   const __m512i lane =
       _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i in_lane = _mm512_set1_epi32(32 / kBits); // numbers
   const __m512i log_size = _mm512_set1_epi32(__builtin_ctzll(size));
 
-  const std::byte* w = weight.w + row * weight.w_stride;
-  const std::byte* s = weight.scales + row * weight.scales_stride;
-  const std::byte* z = weight.biases + row * weight.biases_stride;
-  __m512 sum[R][N];
-  for (int r = 0; r < R; ++r) {
-    for (int n = 0; n < N; ++n) {
-      sum[r][n] = _mm512_setzero_ps();
-    }
-  }
-  for (int64_t at = 0; at < R * weight.scales_stride; at += 64) {
-    _mm_prefetch(
-        reinterpret_cast<const char*>(s + at + kScalesAhead), _MM_HINT_T0);
-    _mm_prefetch(
-        reinterpret_cast<const char*>(z + at + kScalesAhead), _MM_HINT_T0);
-  }
+  FixedSums<kBits, T, R, N> sums(weight, prepared, prepared_stride, row);
+  int64_t b = 0;
   for (int64_t g = 0; g < shape.groups; g += kRunGroups) {
     const int64_t groups = std::min(kRunGroups, shape.groups - g);
-    const __mmask16 valid_groups = static_cast<__mmask16>((1u << groups) - 1);
-    __m512 scale[R][N];
-    for (int r = 0; r < R; ++r) {
-      const T* scales_at =
-          reinterpret_cast<const T*>(s + r * weight.scales_stride) + g;
-      const T* biases_at =
-          reinterpret_cast<const T*>(z + r * weight.biases_stride) + g;
-      const __m512 scales = load_scales(scales_at, valid_groups);
-      const __m512 biases = load_scales(biases_at, valid_groups);
-      for (int n = 0; n < N; ++n) {
-        const float* x =
-            reinterpret_cast<const float*>(prepared + n * prepared_stride) + g;
-        scale[r][n] = _mm512_mul_ps(scales, _mm512_load_ps(x));
-        sum[r][n] = _mm512_fmadd_ps(
-            biases, _mm512_load_ps(x + shape.padded_groups), sum[r][n]);
-      }
-    }
+    sums.begin_run(g, static_cast<__mmask16>((1u << groups) - 1));
     // The first number of a lane within the run tells its group.
-    __m512i number = _mm512_mullo_epi32(lane, _mm512_set1_epi32(kBlock / 16));
-    const int64_t first = g / kRunGroups * run;
-    const int64_t last = std::min(first + run, shape.blocks);
-    for (int64_t b = first; b < last; ++b) {
-      const int64_t left = words - b * 16;
-      const __mmask16 valid =
-          left >= 16 ? 0xffff : static_cast<__mmask16>((1u << left) - 1);
-      const __m512i group = _mm512_srlv_epi32(number, log_size);
-      number = _mm512_add_epi32(number, _mm512_set1_epi32(kBlock));
-      for (int r = 0; r < R; ++r) {
-        const std::byte* at = w + r * weight.w_stride + b * kBlockBytes;
-        _mm_prefetch(reinterpret_cast<const char*>(at) + kAhead, _MM_HINT_T0);
-        const __m512i bytes = _mm512_maskz_loadu_epi32(valid, at);
-        __m512i numbers[kPlanes];
-        for (int p = 0; p < kPlanes; ++p) {
-          numbers[p] = plane_of<kBits>(bytes, p);
-        }
-        for (int n = 0; n < N; ++n) {
-          const std::byte* x = prepared + n * prepared_stride +
-              2 * shape.padded_groups * sizeof(float) + b * kDigits * kBlock;
-          sum[r][n] = _mm512_fmadd_ps(
-              _mm512_permutexvar_ps(group, scale[r][n]),
-              dot_block<kBits>(numbers, reinterpret_cast<const __m512i*>(x)),
-              sum[r][n]);
-        }
-      }
+    __m512i number = _mm512_mullo_epi32(lane, in_lane);
+    const int64_t last = std::min(g / kRunGroups * run + run, whole);
+    for (; b < last; ++b) {
+      sums.add_block(
+          b,
+          b + 1 < shape.blocks ? 0xffff : last_valid,
+          _mm512_srlv_epi32(number, log_size));
+      number =
+          _mm512_add_epi32(number, _mm512_set1_epi32(kBlockBytes * 8 / kBits));
+    }
+    if (pairs && g + kRunGroups >= shape.groups) {
+      const __m512i halves = _mm512_shuffle_i64x2(number, number, 0x44);
+      sums.add_half_block(b, last_valid, _mm512_srlv_epi32(halves, log_size));
     }
   }
-  for (int n = 0; n < N; ++n) {
-    if constexpr (R == 4) {
-      _mm_storeu_ps(
-          y + n * y_stride,
-          sums_of_four(sum[0][n], sum[1][n], sum[2][n], sum[3][n]));
-    } else {
-      for (int r = 0; r < R; ++r) {
-        y[n * y_stride + r] = _mm_cvtss_f32(
-            sums_of_four(sum[r][n], sum[r][n], sum[r][n], sum[r][n]));
-      }
-    }
-  }
+  sums.store(y, y_stride);
 }
 
 } // namespace zmlx::backend::stages::HWY_NAMESPACE

@@ -83,7 +83,8 @@ void by_tiles(
     n = count;
   }
   for (; n < count; ++n) {
-    const int64_t m = tiles.template operator()<kTileRows, 1>(n, first);
+    int64_t m = tiles.template operator()<kTileRows, 1>(n, first);
+    m = tiles.template operator()<2, 1>(n, m);
     tiles.template operator()<1, 1>(n, m);
   }
 }

@@ -26,10 +26,11 @@ ZMLX_API void prepare(
     int64_t width,
     std::byte* prepared);
 
-/// Rows first .. last - 1 of the weight with `count` <= kRowsAtOnce rows of x,
-/// prepared at prepared + n * prepared_bytes: y[n * y_stride + m - first]. The
-/// bits of a result depend on its row of the weight and its row of x alone.
-/// Reads nothing outside these rows.
+/// Rows first .. last - 1 of the weight, `first` even, with `count` <=
+/// kRowsAtOnce rows of x, prepared at prepared + n * prepared_bytes:
+/// y[n * y_stride + m - first]. The bits of a result depend on its row of the
+/// weight and its row of x alone, but that an odd last row may round otherwise
+/// than as part of a longer range. Reads nothing outside these rows.
 ZMLX_API void multiply(
     const Matrix& weight,
     const std::byte* prepared,

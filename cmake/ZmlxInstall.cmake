@@ -2,13 +2,13 @@
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
-set_target_properties(zmlx PROPERTIES INSTALL_RPATH_USE_LINK_PATH TRUE) # MLX stays where its wheel is
+set_target_properties(zmlx PROPERTIES INSTALL_RPATH $<TARGET_FILE_DIR:mlx>) # MLX stays where its wheel is
 target_include_directories(zmlx PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
                                        $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 install(TARGETS zmlx EXPORT zmlxTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/zmlx DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 if(TARGET zmlx_cli)
-  set_target_properties(zmlx_cli PROPERTIES INSTALL_RPATH_USE_LINK_PATH TRUE)
+  set_target_properties(zmlx_cli PROPERTIES INSTALL_RPATH $<TARGET_FILE_DIR:mlx>)
   install(TARGETS zmlx_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 

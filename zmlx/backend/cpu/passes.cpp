@@ -208,7 +208,8 @@ void BoundPasses::run_step(const Step& step, Running& now) const noexcept {
           to,
           {now.where[step.in[0]], now.where[step.in[1]], now.where[step.in[2]]},
           step.mask,
-          now.n};
+          now.n,
+          step.ahead};
       step.compute(args);
       break;
     }

@@ -73,6 +73,7 @@ class BoundPasses {
     uint16_t to; // register
     std::array<uint16_t, 3> in{};
     std::array<size_t, 3> mask{};
+    std::array<size_t, 3> ahead{};
     BlockOp compute = nullptr;
     LoadOp load = nullptr;
     int access = -1; // Load, Alias, Pick; Accumulator: its number

@@ -31,6 +31,9 @@ struct BlockArgs {
   std::array<const void*, 3> in;
   std::array<size_t, 3> mask;
   size_t n;
+  /// Elements from what is read to what will be read next, to be fetched; 0
+  /// where the operand does not stream from memory.
+  std::array<size_t, 3> ahead{};
 };
 using BlockOp = void (*)(const BlockArgs&) noexcept;
 

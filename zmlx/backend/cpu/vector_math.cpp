@@ -14,6 +14,7 @@
 
 #include <hwy/highway.h>
 
+#include <hwy/cache_control.h>
 #include <hwy/contrib/math/math-inl.h>
 
 HWY_BEFORE_NAMESPACE();
@@ -29,6 +30,13 @@ using lang::Type;
 template <typename T>
 HWY_INLINE const T* at(const BlockArgs& a, int operand, size_t i) {
   return static_cast<const T*>(a.in[operand]) + (i & a.mask[operand]);
+}
+
+// Operands that stream from memory are asked for a block ahead, so that they
+// come while this block is computed.
+template <typename T>
+HWY_INLINE void fetch(const BlockArgs& a, int operand, size_t i) {
+  hwy::Prefetch(at<T>(a, operand, i) + a.ahead[operand]);
 }
 
 // The last elements, fewer than a vector, go through memory of our own.
@@ -51,6 +59,8 @@ void run_unary(const BlockArgs& a) noexcept {
   const F f;
   size_t i = 0;
   for (; i + 2 * lanes <= a.n; i += 2 * lanes) {
+    fetch<A>(a, 0, i);
+    fetch<A>(a, 0, i + lanes);
     const auto x = f(d, hn::LoadU(d, at<A>(a, 0, i)));
     const auto y = f(d, hn::LoadU(d, at<A>(a, 0, i + lanes)));
     hn::StoreU(x, out_d, out + i);
@@ -74,6 +84,10 @@ void run_binary(const BlockArgs& a) noexcept {
   const F f;
   size_t i = 0;
   for (; i + 2 * lanes <= a.n; i += 2 * lanes) {
+    for (int k = 0; k < 2; ++k) {
+      fetch<A>(a, k, i);
+      fetch<A>(a, k, i + lanes);
+    }
     const auto x = hn::LoadU(d, at<A>(a, 0, i));
     const auto y = hn::LoadU(d, at<A>(a, 1, i));
     const auto u = hn::LoadU(d, at<A>(a, 0, i + lanes));
@@ -140,18 +154,65 @@ HWY_INLINE V repair(D d, V x, V result, M bad, F f) {
   return hn::Load(d, out);
 }
 
+// exp for -104 <= x <= 104; NaN stays where there is AVX-512.
+#if HWY_TARGET == HWY_AVX3
+// x = n log 2 + r, and exp(r) = 1 + r + r^2 P(r) with P fitted for the least
+// relative error (3e-9); the machine scales by 2^n, subnormal results too.
+template <class D, class V>
+HWY_INLINE V exp_within(D d, V x) {
+  const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
+  const V n = hn::Round(hn::Mul(x, set(1.44269504f)));
+  V r = hn::NegMulAdd(n, set(0.693145752f), x); // 15 bits: n times it is exact
+  r = hn::NegMulAdd(n, set(1.42860677e-06f), r);
+  V p = set(0.00138145965f);
+  p = hn::MulAdd(p, r, set(0.00836871751f));
+  p = hn::MulAdd(p, r, set(0.0416683890f));
+  p = hn::MulAdd(p, r, set(0.166665211f));
+  p = hn::MulAdd(p, r, set(0.499999940f));
+  const V e = hn::Add(hn::MulAdd(hn::Mul(r, r), p, r), set(1.0f));
+  return V{_mm512_scalef_ps(e.raw, n.raw)};
+}
+
 template <class D, class V>
 HWY_INLINE V exp_any(D d, V x) {
-  // Highway's is right up to 104, which is infinite already.
+  // The second operand is the result where one is NaN.
+  return exp_within(
+      d, hn::Max(hn::Set(d, -104.0f), hn::Min(hn::Set(d, 104.0f), x)));
+}
+#else
+template <class D, class V>
+HWY_INLINE V exp_within(D d, V x) {
+  return hn::Exp(d, x);
+}
+
+template <class D, class V>
+HWY_INLINE V exp_any(D d, V x) {
   return keep_nan(d, x, hn::Exp(d, hn::Min(x, hn::Set(d, 104.0f))));
+}
+#endif
+
+// a / b for 1 <= b <= 2.
+template <class D, class V>
+HWY_INLINE V divide_near_one(D d, V a, V b) {
+#if HWY_TARGET == HWY_AVX3
+  // One step of Newton's and one of correction are a third of a division.
+  V y = hn::ApproximateReciprocal(b);
+  y = hn::MulAdd(y, hn::NegMulAdd(b, y, hn::Set(d, 1.0f)), y);
+  const V q = hn::Mul(a, y);
+  return hn::MulAdd(hn::NegMulAdd(q, b, a), y, q);
+#else
+  static_cast<void>(d);
+  return hn::Div(a, b);
+#endif
 }
 
 template <class D, class V>
 HWY_INLINE V sigmoid_any(D d, V x) {
   const V one = hn::Set(d, 1.0f);
-  const V e = hn::Exp(d, hn::Neg(hn::Abs(x)));
+  // Beyond 104 nothing is left of exp(-|x|).
+  const V e = exp_within(d, hn::Neg(hn::Min(hn::Set(d, 104.0f), hn::Abs(x))));
   const V top = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one);
-  return keep_nan(d, x, hn::Div(top, hn::Add(one, e)));
+  return keep_nan(d, x, divide_near_one(d, top, hn::Add(one, e)));
 }
 
 // erf as x + x P(x^2) below 0.92 and 1 - exp(x Q(x)) above: polynomials fitted
@@ -177,7 +238,7 @@ HWY_INLINE V erf_any(D d, V x) {
   q = hn::MulAdd(q, t, set(-0.6351513f));
   q = hn::MulAdd(q, t, set(-1.1286485f));
   const V near = hn::MulAdd(p, t, t);
-  const V far = hn::Sub(set(1.0f), hn::Exp(d, hn::Mul(q, t)));
+  const V far = hn::Sub(set(1.0f), exp_within(d, hn::Mul(q, t)));
   const V r = hn::IfThenElse(hn::Lt(t, set(0.92f)), near, far);
   return keep_nan(d, x, hn::CopySign(r, x));
 }

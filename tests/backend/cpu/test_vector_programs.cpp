@@ -1,0 +1,653 @@
+// Vector programs on memory of every type and layout, against an evaluation of
+// the tree in float64, place by place.
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <random>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "tests/backend/cpu/targets.h"
+#include "zmlx/backend/cpu/cpu.h"
+#include "zmlx/backend/cpu/half.h"
+#include "zmlx/backend/cpu/row_runner.h"
+#include "zmlx/lang/functions.h"
+#include "zmlx/lang/lower.h"
+
+namespace zmlx::backend::cpu {
+namespace {
+
+using lang::Body;
+using lang::Expr;
+using lang::Op;
+using lang::Role;
+using lang::Shape;
+using lang::Strides;
+using lang::Type;
+
+int64_t count(const Shape& shape) {
+  int64_t n = 1;
+  for (int64_t extent : shape) {
+    n *= extent;
+  }
+  return n;
+}
+
+// The element of a row-major array of `shape`, broadcast, at a place of
+// `space`.
+int64_t element_at(const Shape& shape, const Shape& space, int64_t place) {
+  int64_t element = 0, step = 1;
+  for (size_t k = 0; k < space.size(); ++k) {
+    const size_t axis = space.size() - 1 - k;
+    const int64_t at = place % space[axis];
+    place /= space[axis];
+    if (k < shape.size()) {
+      const int64_t extent = shape[shape.size() - 1 - k];
+      element += extent == 1 ? 0 : at * step;
+      step *= extent;
+    }
+  }
+  return element;
+}
+
+enum class Layout { Plain, Strided, Negative, Transposed, Offset };
+
+/// Values as float64 and their memory in a type and layout.
+struct Array {
+  Type type;
+  Shape shape;
+  std::vector<double> values; // row-major, as stored
+  std::vector<unsigned char> memory;
+  View view;
+  Layout layout;
+
+  Array(Type t, Shape s, Layout how)
+      : type(t), shape(std::move(s)), layout(how) {
+    const auto rank = static_cast<int>(shape.size());
+    Strides strides(rank);
+    int64_t step = layout == Layout::Strided ? 3 : 1;
+    int64_t first = layout == Layout::Offset ? 5 : 0;
+    for (int k = 0; k < rank; ++k) {
+      const int axis = layout == Layout::Transposed ? k : rank - 1 - k;
+      strides[axis] = step;
+      step *= std::max<int64_t>(shape[axis], 1) + (layout == Layout::Strided);
+    }
+    if (layout == Layout::Negative) {
+      for (int axis = 0; axis < rank; ++axis) {
+        first += strides[axis] * (std::max<int64_t>(shape[axis], 1) - 1);
+        strides[axis] = -strides[axis];
+      }
+    }
+    memory.assign((step + first + 8) * lang::size_of(type), 0xCD);
+    view = {memory.data() + first * lang::size_of(type), type, shape, strides};
+    values.resize(count(shape));
+  }
+
+  unsigned char* at(int64_t element) const {
+    int64_t offset = 0;
+    for (size_t k = shape.size(); k-- > 0;) {
+      offset += element % shape[k] * view.strides[k];
+      element /= shape[k];
+    }
+    return static_cast<unsigned char*>(view.data) +
+        offset * static_cast<int64_t>(lang::size_of(type));
+  }
+
+  template <typename T>
+  static void put(void* to, T x) {
+    std::memcpy(to, &x, sizeof x);
+  }
+  template <typename T>
+  static double get(const void* from) {
+    T x;
+    std::memcpy(&x, from, sizeof x);
+    return static_cast<double>(x);
+  }
+
+  void write(int64_t i, double x) {
+    // clang-format off
+    switch (type) {
+      case Type::Bool: put<uint8_t>(at(i), x != 0); break;
+      case Type::U8: put<uint8_t>(at(i), x); break;
+      case Type::I8: put<int8_t>(at(i), x); break;
+      case Type::U16: put<uint16_t>(at(i), x); break;
+      case Type::I16: put<int16_t>(at(i), x); break;
+      case Type::U32: put<uint32_t>(at(i), x); break;
+      case Type::I32: put<int32_t>(at(i), x); break;
+      case Type::U64: put<uint64_t>(at(i), x); break;
+      case Type::I64: put<int64_t>(at(i), x); break;
+      case Type::F16: put<uint16_t>(at(i), to_float16(x)); break;
+      case Type::BF16: put<uint16_t>(at(i), to_bfloat16(x)); break;
+      case Type::F32: put<float>(at(i), x); break;
+      case Type::F64: put<double>(at(i), x); break;
+    }
+    // clang-format on
+    values[i] = read(i);
+  }
+
+  double read(int64_t i) const {
+    // clang-format off
+    switch (type) {
+      case Type::Bool: case Type::U8: return get<uint8_t>(at(i));
+      case Type::I8: return get<int8_t>(at(i));
+      case Type::U16: return get<uint16_t>(at(i));
+      case Type::I16: return get<int16_t>(at(i));
+      case Type::U32: return get<uint32_t>(at(i));
+      case Type::I32: return get<int32_t>(at(i));
+      case Type::U64: return get<uint64_t>(at(i));
+      case Type::I64: return get<int64_t>(at(i));
+      case Type::F32: return get<float>(at(i));
+      case Type::F64: return get<double>(at(i));
+      default: break;
+    }
+    // clang-format on
+    uint16_t bits;
+    std::memcpy(&bits, at(i), 2);
+    return type == Type::F16 ? from_float16(bits) : from_bfloat16(bits);
+  }
+
+  void fill(unsigned seed) {
+    std::mt19937 random(seed);
+    std::uniform_real_distribution<double> real(-3, 3);
+    for (size_t i = 0; i < values.size(); ++i) {
+      const double x = real(random);
+      write(
+          static_cast<int64_t>(i),
+          lang::is_float(type)     ? x
+              : type == Type::Bool ? double(x > 0)
+                                   : std::abs(std::trunc(x * 10)));
+    }
+  }
+};
+
+/// The meaning of a tree at a place, in float64.
+class Oracle {
+ public:
+  Oracle(const std::vector<Array>& inputs, Shape space)
+      : inputs_(inputs), space_(std::move(space)) {}
+
+  double at(const Expr& e, int64_t place) const {
+    const int64_t width = space_.empty() ? 1 : space_.back();
+    const auto arg = [&](int k) { return at(e->args[k], place); };
+    switch (e->op) {
+      case Op::Input: {
+        const Array& x = inputs_[e->input];
+        return x.values[element_at(x.shape, space_, place)];
+      }
+      case Op::Constant:
+        return e->value;
+      case Op::Index:
+        return static_cast<double>(place % width);
+      case Op::Width:
+        return static_cast<double>(width);
+      case Op::Add:
+        return arg(0) + arg(1);
+      case Op::Sub:
+        return arg(0) - arg(1);
+      case Op::Mul:
+        return arg(0) * arg(1);
+      case Op::Div:
+        return arg(0) / arg(1);
+      case Op::Exp:
+        return std::exp(arg(0));
+      case Op::Sigmoid:
+        return 1 / (1 + std::exp(-arg(0)));
+      case Op::Rsqrt:
+        return 1 / std::sqrt(arg(0));
+      case Op::Cast:
+        return arg(0);
+      case Op::Less:
+        return arg(0) < arg(1);
+      case Op::Max:
+        return std::max(arg(0), arg(1));
+      case Op::Select:
+        return arg(0) != 0 ? arg(1) : arg(2);
+      case Op::Pick:
+        return pick(e, place);
+      default:
+        break;
+    }
+    // Reductions hold others: each is computed once a row.
+    const auto key =
+        std::make_pair(e.get(), place / std::max<int64_t>(width, 1));
+    auto known = reduced_.find(key);
+    if (known == reduced_.end()) {
+      known = reduced_.emplace(key, reduce(e, key.second * width, width)).first;
+    }
+    return known->second;
+  }
+
+ private:
+  double pick(const Expr& e, int64_t place) const {
+    const Array& x = inputs_[e->args[0]->input];
+    const double where = at(e->args[1], place);
+    const int64_t length = x.shape.back();
+    if (where < 0 || where >= static_cast<double>(length)) {
+      return 0;
+    }
+    Shape lead(x.shape.begin(), x.shape.end() - 1);
+    Shape rows(space_.begin(), space_.end() - 1);
+    const int64_t row = place / std::max<int64_t>(space_.back(), 1);
+    return x.values
+        [element_at(lead, rows, row) * length + static_cast<int64_t>(where)];
+  }
+
+  double reduce(const Expr& e, int64_t first, int64_t width) const {
+    const double inf = std::numeric_limits<double>::infinity();
+    double result = e->op == Op::Prod               ? 1
+        : e->op == Op::MaxOf || e->op == Op::ArgMax ? -inf
+        : e->op == Op::MinOf || e->op == Op::ArgMin ? inf
+                                                    : 0;
+    double where = 0;
+    for (int64_t i = 0; i < width; ++i) {
+      const double x = at(e->args[0], first + i);
+      switch (e->op) {
+        case Op::Sum:
+          result += x;
+          break;
+        case Op::Prod:
+          result *= x;
+          break;
+        default: {
+          const bool most = e->op == Op::MaxOf || e->op == Op::ArgMax;
+          if (most ? x > result : x < result) {
+            result = x;
+            where = static_cast<double>(i);
+          }
+        }
+      }
+    }
+    return e->op == Op::ArgMax || e->op == Op::ArgMin ? where : result;
+  }
+
+  const std::vector<Array>& inputs_;
+  Shape space_;
+  mutable std::map<std::pair<const lang::Node*, int64_t>, double> reduced_;
+};
+
+double tolerance(Type type) {
+  switch (type) {
+    case Type::F16:
+      return 0x1p-10;
+    case Type::BF16:
+      return 0x1p-7;
+    case Type::F32:
+      return 2e-5;
+    case Type::F64:
+      return 1e-12;
+    default:
+      return 0;
+  }
+}
+
+/// Runs value(inputs) for 1, 2 and 3 parts: the same bits each time, and what
+/// the oracle says.
+void check(
+    const Expr& value,
+    std::vector<Array> inputs,
+    Type type,
+    Layout layout = Layout::Plain,
+    std::vector<Role> roles = {}) {
+  Body body;
+  std::vector<Type> types;
+  std::vector<Shape> shapes;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    body.inputs.push_back(
+        {fmt::format("x{}", i), i < roles.size() ? roles[i] : Role::Element});
+    types.push_back(inputs[i].type);
+    shapes.push_back(inputs[i].shape);
+    inputs[i].fill(static_cast<unsigned>(i) + 11);
+  }
+  body.outputs.push_back({"out", value, -1, type});
+  std::string why;
+  const auto program = lang::lower(body, types, &why);
+  ASSERT_TRUE(program) << why;
+  ASSERT_EQ(instance().unsupported(*program), std::nullopt);
+  const Shape shape = lang::infer_shapes(body, shapes)[0];
+  Shape space = shape;
+  for (const auto& input : inputs) {
+    if (&input - inputs.data() >= static_cast<int>(roles.size())) {
+      space = lang::broadcast(
+          space.size() < input.shape.size() ? Shape() : space, input.shape);
+    }
+  }
+  const auto executable = instance().compile(*program);
+  std::vector<View> views;
+  for (const auto& input : inputs) {
+    views.push_back(input.view);
+  }
+  std::vector<unsigned char> first;
+  Array out(type, shape, layout);
+  for (int parts : {1, 2, 3}) {
+    std::fill(out.memory.begin(), out.memory.end(), 0xEE);
+    const auto launch = executable->bind(views, std::span(&out.view, 1));
+    for (int part = parts; part-- > 0;) {
+      launch->run(part, parts);
+    }
+    if (first.empty()) {
+      first = out.memory;
+    }
+    ASSERT_EQ(out.memory, first) << parts << " parts";
+  }
+  const Oracle oracle(inputs, space);
+  const int64_t places = count(space), elements = count(shape);
+  for (int64_t i = 0; i < elements; ++i) {
+    // An output of a reduction has one element a row.
+    const int64_t place = elements == places ? i : i * space.back();
+    const double want = oracle.at(value, place), got = out.read(i);
+    if (std::isinf(want)) {
+      ASSERT_EQ(got, want) << "element " << i;
+    } else {
+      ASSERT_NEAR(got, want, tolerance(type) * (1 + std::abs(want)))
+          << "element " << i << " of " << elements;
+    }
+  }
+}
+
+const std::vector<Layout> kLayouts = {
+    Layout::Plain,
+    Layout::Strided,
+    Layout::Negative,
+    Layout::Transposed,
+    Layout::Offset};
+
+Expr x(int i) {
+  return lang::input(i);
+}
+
+TEST(VectorPrograms, MapsOfEveryLength) {
+  for_each_target([] {
+    for (int64_t n = 0; n <= 130; ++n) {
+      check(
+          lang::silu(x(0)) * x(1),
+          {{Type::F32, {n}, Layout::Plain}, {Type::F32, {n}, Layout::Offset}},
+          Type::F32);
+    }
+    check(
+        lang::silu(x(0)) * x(1),
+        {{Type::F32, {5003}, Layout::Plain},
+         {Type::F32, {5003}, Layout::Plain}},
+        Type::F32);
+  });
+}
+
+TEST(VectorPrograms, MapsOfEveryLayout) {
+  for (Layout a : kLayouts) {
+    for (Layout b : kLayouts) {
+      check(
+          x(0) * x(1) + 2,
+          {{Type::F32, {3, 5, 7}, a}, {Type::F32, {3, 5, 7}, b}},
+          Type::F32,
+          a);
+    }
+    check(
+        x(0) - x(1) * x(2),
+        {{Type::F32, {6, 5, 9}, a},
+         {Type::F32, {9}, a},
+         {Type::F32, {6, 1, 1}, a}},
+        Type::F32);
+    check(
+        x(0) + x(1),
+        {{Type::BF16, {40, 1}, a}, {Type::F16, {1, 33}, a}},
+        Type::F32,
+        a);
+  }
+}
+
+TEST(VectorPrograms, EveryStoredType) {
+  for_each_target([] {
+    for (int k = 0; k <= static_cast<int>(Type::F64); ++k) {
+      const Type type = static_cast<Type>(k);
+      for (Layout layout : kLayouts) {
+        check(
+            x(0) + x(0),
+            {{type, {4, 37}, layout}},
+            type == Type::Bool ? Type::I32 : type,
+            layout);
+        check(
+            lang::cast(Type::F32, x(0)) * 0.5,
+            {{type, {61}, layout}},
+            Type::F32);
+      }
+    }
+    check(x(0) < 1, {{Type::F32, {300}, Layout::Plain}}, Type::Bool);
+    check(
+        lang::select(x(0) < x(1), x(0), 7),
+        {{Type::I64, {100}, Layout::Plain}, {Type::I64, {}, Layout::Plain}},
+        Type::I64);
+  });
+}
+
+TEST(VectorPrograms, RowsOfEveryWidth) {
+  for_each_target([] {
+    for (int64_t d :
+         {1, 2, 3, 15, 16, 17, 63, 64, 65, 130, 1023, 1024, 1025, 3000}) {
+      const Array a(Type::F32, {5, d}, Layout::Plain);
+      const Array w(Type::F32, {d}, Layout::Plain);
+      check(lang::softmax(x(0)), {a}, Type::F32);
+      check(lang::rms_norm(x(0), x(1), Expr(1e-5)), {a, w}, Type::F32);
+      check(lang::max_of(x(0)), {a}, Type::F32);
+      check(lang::argmax(x(0)), {a}, Type::U32);
+      check(lang::argmin(x(0)), {a}, Type::U32);
+      check(lang::sum(x(0)), {a}, Type::F32);
+    }
+  });
+}
+
+TEST(VectorPrograms, RowsOfEveryLayoutAndType) {
+  for (Layout layout : kLayouts) {
+    for (Type type : {Type::F16, Type::BF16, Type::F32, Type::F64}) {
+      check(lang::softmax(x(0)), {{type, {2, 3, 70}, layout}}, type, layout);
+    }
+    check(
+        x(0) * lang::sum(x(1)) + lang::index(),
+        {{Type::F32, {4, 1}, layout}, {Type::F32, {3, 4, 20}, layout}},
+        Type::F32);
+    for (Type type : {Type::I32, Type::U32, Type::I64, Type::U64}) {
+      check(lang::sum(x(0)), {{type, {6, 33}, layout}}, type);
+      check(lang::min_of(x(0)), {{type, {6, 33}, layout}}, type);
+      check(lang::argmax(x(0)), {{type, {6, 33}, layout}}, Type::U32);
+    }
+    check(lang::prod(x(0)), {{Type::F32, {6, 9}, layout}}, Type::F32);
+  }
+}
+
+TEST(VectorPrograms, EmptyRowsAndNoRows) {
+  for (const Shape& shape : {Shape{3, 0}, Shape{0, 4}, Shape{0, 0}}) {
+    const Array a(Type::F32, shape, Layout::Plain);
+    check(lang::sum(x(0)), {a}, Type::F32);
+    check(lang::prod(x(0)), {a}, Type::F32);
+    check(lang::max_of(x(0)), {a}, Type::F32);
+    check(lang::argmax(x(0)), {a}, Type::U32);
+    check(lang::softmax(x(0)), {a}, Type::F32);
+  }
+}
+
+TEST(VectorPrograms, PickReadsTheRowAndNeverOutside) {
+  for (Layout layout : kLayouts) {
+    for (Type type : {Type::F32, Type::BF16, Type::U8, Type::F64}) {
+      check(
+          lang::pick(x(0), lang::index() - 3) + x(1),
+          {{type, {4, 9}, layout}, {Type::F32, {4, 80}, layout}},
+          type == Type::F64 ? Type::F64 : Type::F32,
+          Layout::Plain,
+          {Role::Row});
+    }
+  }
+}
+
+TEST(VectorPrograms, NanInReductions) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for_each_target([&] {
+    for (int64_t where : {0, 7, 1030}) {
+      std::vector<float> row(1100, 1.0f);
+      row[3] = -5;
+      row[where] = nan;
+      float most = 0, least = 0;
+      uint32_t largest = 0, smallest = 0;
+      const auto run = [&](const Expr& e, Type type, void* out) {
+        Body body{{{"x"}}, {{"out", e, -1, type}}};
+        const auto program = lang::lower(body, {Type::F32}, nullptr);
+        const View in{row.data(), Type::F32, {1100}, {1}};
+        const View to{out, type, {}, {}};
+        instance().compile(*program)->bind({&in, 1}, {&to, 1})->run(0, 1);
+      };
+      run(lang::max_of(x(0)), Type::F32, &most);
+      run(lang::min_of(x(0)), Type::F32, &least);
+      run(lang::argmax(x(0)), Type::U32, &largest);
+      run(lang::argmin(x(0)), Type::U32, &smallest);
+      EXPECT_TRUE(std::isnan(most));
+      EXPECT_TRUE(std::isnan(least));
+      EXPECT_EQ(largest, where);
+      EXPECT_EQ(smallest, 3u);
+    }
+  });
+}
+
+TEST(VectorPrograms, OutputMayBeAnInputsMemory) {
+  std::vector<float> a(3000), b(3000), want_a(3000), want_b(3000);
+  for (int i = 0; i < 3000; ++i) {
+    a[i] = static_cast<float>(i);
+    b[i] = static_cast<float>(3 * i % 17);
+    want_a[i] = a[i] + b[i];
+    want_b[i] = b[i] * 2;
+  }
+  // Two outputs over the two inputs, the first made from both.
+  Body body{
+      {{"a"}, {"b"}},
+      {{"s", x(0) + x(1), -1, Type::F32}, {"d", x(1) * 2, -1, Type::F32}}};
+  const auto program = lang::lower(body, {Type::F32, Type::F32}, nullptr);
+  const std::vector<View> views = {
+      {a.data(), Type::F32, {3000}, {1}}, {b.data(), Type::F32, {3000}, {1}}};
+  const auto launch = instance().compile(*program)->bind(views, views);
+  launch->run(0, 1);
+  EXPECT_EQ(a, want_a);
+  EXPECT_EQ(b, want_b);
+}
+
+TEST(VectorPrograms, ViewsPlacedWhenTheyRun) {
+  std::vector<float> table(10 * 8), out(8 * 4, -1);
+  for (size_t i = 0; i < table.size(); ++i) {
+    table[i] = static_cast<float>(i);
+  }
+  int32_t token = 0, position = 0;
+  Body body{{{"x"}}, {{"out", x(0) * 2, -1, Type::F32}}};
+  const auto program = lang::lower(body, {Type::F32}, nullptr);
+  const View in{table.data(), Type::F32, {8}, {1}, &token, 8};
+  const View to{out.data(), Type::F32, {8}, {1}, &position, 8};
+  const auto launch = instance().compile(*program)->bind({&in, 1}, {&to, 1});
+  token = 7;
+  position = 2;
+  launch->run(0, 1);
+  EXPECT_EQ(out[15], -1);
+  EXPECT_EQ(out[16], 2 * 56);
+  EXPECT_EQ(out[23], 2 * 63);
+  EXPECT_EQ(out[24], -1);
+}
+
+TEST(VectorPrograms, LargeOutputsByWayOfStreamingStores) {
+  const int64_t n = (3 << 20) + 21;
+  std::vector<float> a(n);
+  for (int64_t i = 0; i < n; ++i) {
+    a[i] = static_cast<float>(i % 4099);
+  }
+  std::vector<float> memory(n + 64, -1);
+  auto* out = memory.data();
+  while (reinterpret_cast<uintptr_t>(out) % 64) {
+    ++out;
+  }
+  Body body{{{"x"}}, {{"out", x(0) + 1, -1, Type::F32}}};
+  const auto program = lang::lower(body, {Type::F32}, nullptr);
+  const View in{a.data(), Type::F32, {n}, {1}}, to{out, Type::F32, {n}, {1}};
+  std::vector<std::unique_ptr<Launch>> launches;
+  launches.push_back(instance().compile(*program)->bind({&in, 1}, {&to, 1}));
+  instance().run(launches);
+  for (int64_t i = 0; i < n; ++i) {
+    ASSERT_EQ(out[i], a[i] + 1);
+  }
+  EXPECT_EQ(out[n], -1);
+}
+
+TEST(VectorPrograms, LaunchesFollowEachOther) {
+  const int64_t n = 1000;
+  std::vector<float> a(n, 1.0f);
+  Body body{{{"x"}}, {{"out", x(0) + 1, -1, Type::F32}}};
+  const auto program = lang::lower(body, {Type::F32}, nullptr);
+  const auto executable = instance().compile(*program);
+  // Forwards and backwards in turn, so that a part reads what others wrote.
+  const View there{a.data(), Type::F32, {n}, {1}};
+  std::vector<float> b(n);
+  const View back{b.data() + n - 1, Type::F32, {n}, {-1}};
+  std::vector<std::unique_ptr<Launch>> launches;
+  for (int i = 0; i < 50; ++i) {
+    launches.push_back(executable->bind({&there, 1}, {&back, 1}));
+    launches.push_back(executable->bind({&back, 1}, {&there, 1}));
+  }
+  instance().run(launches);
+  EXPECT_EQ(a, std::vector<float>(n, 101.0f));
+}
+
+TEST(RowRunner, FillsAFloatRow) {
+  lang::RowProgram program;
+  program.slots = 1;
+  program.passes.resize(2);
+  program.passes[0].code = {{.op = Op::Input, .type = Type::F32, .number = 0}};
+  program.passes[0].reductions = {{Op::Sum, 0, 0}};
+  program.passes[1].code = {
+      {.op = Op::Input, .type = Type::F32, .number = 0},
+      {.op = lang::kSlot, .type = Type::F32, .uniform = true, .number = 0},
+      {.op = Op::Div, .type = Type::F32, .in = {0, 1}}};
+  program.passes[1].stores = {{-1, 2}};
+  Array a(Type::BF16, {3, 2500}, Layout::Offset);
+  a.fill(4);
+  const RowRunner runner(program, {&a.view, 1}, {}, {3, 2500});
+  EXPECT_EQ(runner.rows(), 3);
+  EXPECT_EQ(runner.width(), 2500);
+  std::vector<float> out(2501, -9);
+  runner.run(1, out.data());
+  double sum = 0;
+  for (int i = 0; i < 2500; ++i) {
+    sum += a.values[2500 + i];
+  }
+  for (int i = 0; i < 2500; ++i) {
+    const double want = a.values[2500 + i] / sum;
+    ASSERT_NEAR(out[i], want, 1e-4 * std::abs(want));
+  }
+  EXPECT_EQ(out[2500], -9);
+}
+
+TEST(StoreRunner, StoresItsOwnWidthFromAccumulators) {
+  // out0 (2, 7) = acc0 * acc1 + x, out1 (2, 3) = acc2.
+  lang::Pass pass;
+  pass.code = {
+      {.op = lang::kSlot, .type = Type::F32, .number = 0},
+      {.op = lang::kSlot, .type = Type::F32, .number = 1},
+      {.op = Op::Mul, .type = Type::F32, .in = {0, 1}},
+      {.op = Op::Input, .type = Type::F32, .number = 0},
+      {.op = Op::Add, .type = Type::F32, .in = {2, 3}},
+      {.op = lang::kSlot, .type = Type::F32, .number = 2}};
+  pass.stores = {{0, 4}, {1, 5}};
+  Array in(Type::F32, {2, 7}, Layout::Transposed);
+  in.fill(9);
+  Array out0(Type::F16, {2, 7}, Layout::Plain);
+  Array out1(Type::F32, {2, 3}, Layout::Plain);
+  const std::vector<View> outputs = {out0.view, out1.view};
+  const StoreRunner wide(pass, {&in.view, 1}, outputs, {2, 7});
+  const StoreRunner narrow(pass, {&in.view, 1}, outputs, {2, 3});
+  const std::vector<float> acc0 = {1, 2, 3}, acc1 = {4, 5, 6}, acc2 = {7, 8};
+  const float* first[] = {acc0.data(), acc1.data(), nullptr};
+  const float* second[] = {nullptr, nullptr, acc2.data()};
+  wide.run(1, 2, 5, first);
+  narrow.run(0, 1, 3, second);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_NEAR(out0.read(9 + i), acc0[i] * acc1[i] + in.values[9 + i], 0.02);
+  }
+  EXPECT_EQ(out1.read(1), 7);
+  EXPECT_EQ(out1.read(2), 8);
+  EXPECT_EQ(out1.memory[0], 0xCD); // place 0 was not asked for
+}
+
+} // namespace
+} // namespace zmlx::backend::cpu

@@ -377,7 +377,7 @@ void PassBuilder::place_stores() {
 void PassBuilder::try_direct(size_t store) {
   auto& plan = plan_.stores[store];
   const Type type = type_of(pass_.code[plan.value]);
-  if (plan.each_row || plan.stream || !plan.mask) {
+  if (plan.each_row || !plan.mask) {
     return;
   }
   auto step =
@@ -390,8 +390,12 @@ void PassBuilder::try_direct(size_t store) {
   }
   if (plan.access >= 0) {
     const Access& access = bound_.accesses_[plan.access];
+    // Nothing reads what the last step of a pass has stored.
     const bool last = step + 1 == plan_.block.end() && stores_.size() == 1 &&
         pass_.reductions.empty();
+    if (plan.stream && (!last || step->act != Act::Compute)) {
+      return;
+    }
     if (access.type() != type || access.stride() != 1 ||
         !access.steady(bound_.width_) ||
         pass_.code[plan.value].type == Type::Bool ||
@@ -402,6 +406,7 @@ void PassBuilder::try_direct(size_t store) {
     return;
   }
   step->direct = static_cast<int>(store);
+  step->stream = plan.stream;
   plan.direct = true;
 }
 

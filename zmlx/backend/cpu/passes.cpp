@@ -209,7 +209,8 @@ void BoundPasses::run_step(const Step& step, Running& now) const noexcept {
           {now.where[step.in[0]], now.where[step.in[1]], now.where[step.in[2]]},
           step.mask,
           now.n,
-          step.ahead};
+          step.ahead,
+          step.stream};
       step.compute(args);
       break;
     }

@@ -78,6 +78,7 @@ class BoundPasses {
     LoadOp load = nullptr;
     int access = -1; // Load, Alias, Pick; Accumulator: its number
     int direct = -1; // the store whose memory the step writes
+    bool stream = false; // past the caches
     lang::Type type = lang::Type::F32; // Pick: of the index
     int64_t length = 0; // Pick: of the input's own axis
     int64_t own_stride = 0; // Pick: along it

@@ -34,6 +34,8 @@ struct BlockArgs {
   /// Elements from what is read to what will be read next, to be fetched; 0
   /// where the operand does not stream from memory.
   std::array<size_t, 3> ahead{};
+  /// Asks for stores that pass the caches by; `out` is then 64-byte aligned.
+  bool stream = false;
 };
 using BlockOp = void (*)(const BlockArgs&) noexcept;
 

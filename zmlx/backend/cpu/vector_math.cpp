@@ -39,6 +39,15 @@ HWY_INLINE void fetch(const BlockArgs& a, int operand, size_t i) {
   hwy::Prefetch(at<T>(a, operand, i) + a.ahead[operand]);
 }
 
+template <class D, class V, typename T>
+HWY_INLINE void put(const BlockArgs& a, D d, V v, T* out) {
+  if (a.stream) {
+    hn::Stream(v, d, out);
+  } else {
+    hn::StoreU(v, d, out);
+  }
+}
+
 // The last elements, fewer than a vector, go through memory of our own.
 template <typename T>
 struct Tail {
@@ -63,8 +72,8 @@ void run_unary(const BlockArgs& a) noexcept {
     fetch<A>(a, 0, i + lanes);
     const auto x = f(d, hn::LoadU(d, at<A>(a, 0, i)));
     const auto y = f(d, hn::LoadU(d, at<A>(a, 0, i + lanes)));
-    hn::StoreU(x, out_d, out + i);
-    hn::StoreU(y, out_d, out + i + lanes);
+    put(a, out_d, x, out + i);
+    put(a, out_d, y, out + i + lanes);
   }
   for (; i < a.n; i += lanes) {
     const size_t n = HWY_MIN(lanes, a.n - i);
@@ -92,8 +101,8 @@ void run_binary(const BlockArgs& a) noexcept {
     const auto y = hn::LoadU(d, at<A>(a, 1, i));
     const auto u = hn::LoadU(d, at<A>(a, 0, i + lanes));
     const auto v = hn::LoadU(d, at<A>(a, 1, i + lanes));
-    hn::StoreU(f(d, x, y), out_d, out + i);
-    hn::StoreU(f(d, u, v), out_d, out + i + lanes);
+    put(a, out_d, f(d, x, y), out + i);
+    put(a, out_d, f(d, u, v), out + i + lanes);
   }
   for (; i < a.n; i += lanes) {
     const size_t n = HWY_MIN(lanes, a.n - i);

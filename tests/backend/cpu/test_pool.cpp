@@ -52,7 +52,11 @@ TEST_P(PoolOf, CallersTakeTurns) {
   for (int caller = 0; caller < 3; ++caller) {
     callers.emplace_back([&] {
       for (int i = 0; i < 50; ++i) {
-        pool.run([&](int part, int) { total += part == 0; });
+        pool.run([&](int part, int) {
+          if (part == 0) {
+            ++total;
+          }
+        });
       }
     });
   }

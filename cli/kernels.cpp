@@ -1,0 +1,76 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/output.h"
+#include "zmlx/base/settings.h"
+#include "zmlx/base/text.h"
+#include "zmlx/lang/print.h"
+#include "zmlx/op/op.h"
+
+namespace zmlx::cli {
+
+namespace {
+
+std::vector<std::string> names_of(const std::vector<lang::Input>& inputs) {
+  std::vector<std::string> names;
+  for (const auto& input : inputs) {
+    names.push_back(input.name);
+  }
+  return names;
+}
+
+nlohmann::ordered_json to_json(const op::Op& kernel) {
+  const auto defined = kernel.define();
+  std::vector<std::string> outputs;
+  for (const auto& output : defined.body().outputs) {
+    outputs.push_back(output.name);
+  }
+  return {
+      {"name", kernel.name()},
+      {"summary", kernel.summary()},
+      {"inputs", names_of(defined.body().inputs)},
+      {"outputs", outputs},
+      {"attributes", defined.attributes()},
+      {"formula", lang::print(defined.body())},
+      {"cases", defined.listed_cases().size()}};
+}
+
+int run_kernels(bool json) {
+  if (json) {
+    auto list = nlohmann::ordered_json::array();
+    for (const auto* kernel : op::catalogue()) {
+      list.push_back(to_json(*kernel));
+    }
+    write(stdout, list.dump(2) + "\n");
+    return exit_ok;
+  }
+  Table table({{"kernel"}, {"inputs"}, {"meaning"}});
+  for (const auto* kernel : op::catalogue()) {
+    table.add_row(
+        {kernel->name(),
+         fmt::format("{}", fmt::join(names_of(kernel->body().inputs), ", ")),
+         kernel->summary()});
+  }
+  write(
+      stdout,
+      table.to_string(
+          {.width = terminal_width(stdout).value_or(0),
+           .color = use_color(stdout)}));
+  return exit_ok;
+}
+
+const CommandRegistration command({
+    "kernels",
+    "List the kernels of the catalogue",
+    [](CLI::App& app) -> std::function<int()> {
+      auto json = std::make_shared<bool>(false);
+      app.add_flag("--json", *json, "Print one JSON document");
+      return [json] { return run_kernels(*json); };
+    },
+});
+
+} // namespace
+
+} // namespace zmlx::cli

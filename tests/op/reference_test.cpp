@@ -114,6 +114,20 @@ TEST(Reference, NumbersTakeTheTypeOfWhatTheyMeet) {
   EXPECT_EQ(values(out[2])[0], 3 * (1.0f / 3));
 }
 
+TEST(Reference, NumbersAmongThemselvesAreComputedInDouble) {
+  const auto body = body_of([](Define& k) {
+    auto x = k.input("x");
+    k.output(x * (Expr(1.0) / 3), "third");
+    k.output(x * (Expr(7) / 2), "whole");
+    k.output(x * -(Expr(0.1) + 0.2), "sum");
+  });
+  mx::StreamContext on_cpu(mx::Device::cpu);
+  const auto out = reference(body, {doubles({1.0})});
+  EXPECT_EQ(values(out[0])[0], 1.0 / 3);
+  EXPECT_EQ(values(out[1])[0], 3);
+  EXPECT_EQ(values(out[2])[0], -(0.1 + 0.2));
+}
+
 TEST(Reference, ReductionsReadEveryPlaceOfABroadcastRow) {
   const auto body = body_of([](Define& k) {
     auto x = k.input("x"), b = k.input("b");

@@ -1,6 +1,7 @@
 #include "zmlx/op/reference.h"
 
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
@@ -29,6 +30,26 @@ struct Value {
   mx::array a;
   std::optional<Number> constant;
 };
+
+// Numbers among themselves are computed in double, integers as integers.
+std::optional<Number> fold(Op op, const Number& a, const Number& b) {
+  const bool integer = a.integer && b.integer;
+  switch (op) {
+    case Op::Add:
+      return Number{a.value + b.value, integer};
+    case Op::Sub:
+      return Number{a.value - b.value, integer};
+    case Op::Mul:
+      return Number{a.value * b.value, integer};
+    case Op::Div:
+      if (!integer) {
+        return Number{a.value / b.value, false};
+      }
+      return Number{b.value == 0 ? 0 : std::trunc(a.value / b.value), true};
+    default:
+      return std::nullopt;
+  }
+}
 
 class Evaluator {
  public:
@@ -338,6 +359,10 @@ class Evaluator {
       case Op::Cast:
         return {array_of(v, compute(n.type)), {}};
       case Op::Neg:
+        if (v.constant) {
+          return {
+              mx::array(0), Number{-v.constant->value, v.constant->integer}};
+        }
         return {mx::negative(array_of(v, {}), s_), {}};
       case Op::Abs:
         return {mx::abs(array_of(v, {}), s_), {}};
@@ -406,6 +431,11 @@ class Evaluator {
       return from_truth(
           op == Op::And ? mx::logical_and(truth(va), truth(vb), s_)
                         : mx::logical_or(truth(va), truth(vb), s_));
+    }
+    if (va.constant && vb.constant) {
+      if (auto number = fold(op, *va.constant, *vb.constant)) {
+        return {mx::array(0), number};
+      }
     }
     const auto type = common(va, vb);
     const auto a = array_of(va, type), b = array_of(vb, type);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/patch/patch.h"
 
 namespace zmlx::cli {
 
@@ -57,12 +58,10 @@ void add_patch_option(CLI::App& app, std::string& value) {
 std::unique_ptr<nn::Decoder> make_decoder(
     std::shared_ptr<const nn::Model> model,
     const PatchOption& option) {
-  if (option.kind == PatchOption::Kind::rules) {
-    throw user_error(
-        "--patch: unknown rule \"{}\"; no rules are known",
-        option.rules.front());
+  if (option.kind == PatchOption::Kind::off) {
+    return nn::plain_decoder(std::move(model));
   }
-  return nn::plain_decoder(std::move(model));
+  return patch(std::move(model), {.patterns = option.rules});
 }
 
 } // namespace zmlx::cli

@@ -115,7 +115,8 @@ bool only_reader(
     int producer,
     int consumer,
     std::string* why) {
-  for (const auto& reader : readers(graph)[producer]) {
+  const auto all_readers = readers(graph);
+  for (const auto& reader : all_readers[producer]) {
     if (reader.node != consumer || reader.operand < 0) {
       *why = "its result is read elsewhere too";
       return false;

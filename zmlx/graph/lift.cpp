@@ -1,9 +1,9 @@
 #include "zmlx/graph/lift.h"
 
-#include <mlx/primitives.h>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/lifter.h"
+#include "zmlx/graph/primitives.h"
 #include "zmlx/graph/view.h"
 #include "zmlx/op/convert.h"
 #include "zmlx/op/primitive.h"

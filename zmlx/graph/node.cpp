@@ -1,5 +1,8 @@
 #include "zmlx/graph/node.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/view.h"
 
@@ -158,7 +161,14 @@ Graph compact(const Graph& graph) {
       operand.view.at.node = number[operand.view.at.node];
     }
   };
-  for (size_t n = 0; n < graph.nodes.size(); n++) {
+  // What is given comes first: a node that a fold moved ahead may read a
+  // constant that stood behind it.
+  std::vector<size_t> order(graph.nodes.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_partition(order.begin(), order.end(), [&](size_t n) {
+    return graph.nodes[n].kind <= Kind::Constant;
+  });
+  for (size_t n : order) {
     if (!needed[n]) {
       continue;
     }

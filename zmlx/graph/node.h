@@ -106,7 +106,8 @@ ZMLX_API std::vector<std::vector<Reader>> readers(const Graph& graph);
 /// inside its storage, as many operands as inputs, shapes that fit the body.
 ZMLX_API void check(const Graph& graph);
 
-/// Without the nodes that no output or target needs, numbered anew.
+/// Without the nodes that no output or target needs, numbered anew:
+/// placeholders and constants first, the rest in their order.
 ZMLX_API Graph compact(const Graph& graph);
 
 } // namespace zmlx::graph

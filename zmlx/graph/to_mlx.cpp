@@ -1,8 +1,10 @@
 #include "zmlx/graph/to_mlx.h"
 
-#include <mlx/primitives.h>
+#include <algorithm>
+
 
 #include "zmlx/base/errors.h"
+#include "zmlx/graph/primitives.h"
 #include "zmlx/graph/view.h"
 #include "zmlx/op/convert.h"
 #include "zmlx/op/primitive.h"
@@ -86,8 +88,8 @@ class Builder {
     const auto& view = operand.view;
     if (view.at.node < 0) {
       if (graph_.nodes[operand.value.node].kind == Kind::Constant &&
-          view.shape == op::shape_of(base)) {
-        return base;
+          !base.flags().row_contiguous) {
+        return permuted(base, view);
       }
       if (is_whole(view, element_count(op::shape_of(base)))) {
         return mx::reshape(base, op::to_mlx(view.shape));
@@ -99,6 +101,26 @@ class Builder {
     View rest = view;
     rest.at = {};
     return mx::reshape(row, op::to_mlx(rest.shape));
+  }
+
+  /// A constant that MLX holds in another order than row-major: only its axes
+  /// may be seen in another order than it has.
+  mx::array permuted(const mx::array& base, const View& view) const {
+    std::vector<int> axes;
+    for (size_t i = 0; i < view.shape.size(); i++) {
+      for (size_t j = 0; j < base.ndim(); j++) {
+        bool taken = std::find(axes.begin(), axes.end(), j) != axes.end();
+        if (!taken && base.shape(j) == view.shape[i] &&
+            base.strides()[j] == view.strides[i]) {
+          axes.push_back(static_cast<int>(j));
+          break;
+        }
+      }
+    }
+    if (axes.size() != base.ndim() || view.offset != 0) {
+      throw internal_error("to_mlx: a constant is seen in a way of its own");
+    }
+    return mx::transpose(base, axes);
   }
 
   mx::array strided(const mx::array& base, const View& view) const {

@@ -61,9 +61,6 @@ struct FastOps {
       int bits,
       const std::string& mode)>
       dequantize;
-  /// Layers take their weights as the model's file stores them (say scales in
-  /// float16), not the copies that they cast at load: same values, fewer bytes.
-  bool stored_weights = false;
 };
 
 /// The operations in force on this thread: MLX's own unless a ScopedFastOps

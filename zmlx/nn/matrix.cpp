@@ -1,17 +1,18 @@
 #include "zmlx/nn/matrix.h"
 
 #include "zmlx/base/errors.h"
+#include "zmlx/nn/fast.h"
 
 namespace zmlx::nn {
 
 namespace {
 
 int columns_of(const Parameter& weight, int bits) {
-  if (weight.stored().ndim() != 2) {
+  if (weight.get().ndim() != 2) {
     throw internal_error(
-        "a matrix has two dimensions, got {}", weight.stored().ndim());
+        "a matrix has two dimensions, got {}", weight.get().ndim());
   }
-  return static_cast<int>(int64_t{weight.stored().shape(1)} * 32 / bits);
+  return static_cast<int>(int64_t{weight.get().shape(1)} * 32 / bits);
 }
 
 void check_scales(const mx::array& scales, int rows, int groups) {
@@ -30,8 +31,8 @@ void check_scales(const mx::array& scales, int rows, int groups) {
 
 Matrix::Matrix(Parameter weight)
     : weight_(std::move(weight)),
-      compute_(weight_.compute_dtype()),
-      rows_(weight_.stored().shape(0)),
+      compute_(weight_.get().dtype()),
+      rows_(weight_.get().shape(0)),
       columns_(columns_of(weight_, 32)) {}
 
 Matrix::Matrix(
@@ -45,13 +46,13 @@ Matrix::Matrix(
       packing_(std::move(packing)),
       // mxfp4 keeps its scales as bytes; what comes out is the caller's x type.
       compute_(
-          biases_ ? biases_->compute_dtype() : nn::compute_dtype(mx::bfloat16)),
-      rows_(weight_.stored().shape(0)),
+          biases_ ? biases_->get().dtype() : nn::compute_dtype(mx::bfloat16)),
+      rows_(weight_.get().shape(0)),
       columns_(columns_of(weight_, packing_.bits)) {
   const int groups = columns_ / packing_.group_size;
-  check_scales(scales_->stored(), rows_, groups);
+  check_scales(scales_->get(), rows_, groups);
   if (biases_) {
-    check_scales(biases_->stored(), rows_, groups);
+    check_scales(biases_->get(), rows_, groups);
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "zmlx/nn/fast.h"
 #include "zmlx/nn/parameter.h"
 
 namespace zmlx::nn {

@@ -99,7 +99,7 @@ mx::array captured_rope(
                        : inverse_frequencies(dims, base.value_or(10000.0f));
   auto rope = kernels::rope.with(
       {{"dims", dims}, {"traditional", traditional ? 1 : 0}});
-  return rope(x, *position, inverse * mx::array(scale));
+  return rope(x, *position, inverse, scale);
 }
 
 mx::array captured_dequantize(

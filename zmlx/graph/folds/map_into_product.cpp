@@ -11,7 +11,7 @@ const AddFold kFold({
     .name = "map_into_product",
     .summary = "the gate, bias or residual after a product is computed as it "
                "stores",
-    .order = 40,
+    .order = 35,
     .run =
         [](Graph& graph) {
           fuse_all(graph, "map_into_product", [](const Node& p, const Node& c) {

@@ -10,7 +10,7 @@ namespace {
 const AddFold kFold({
     .name = "row_into_product",
     .summary = "the norm or map before a product is computed as it loads",
-    .order = 30,
+    .order = 40,
     .run =
         [](Graph& graph) {
           fuse_all(graph, "row_into_product", [](const Node& p, const Node& c) {

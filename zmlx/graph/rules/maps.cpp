@@ -1,10 +1,9 @@
 // Element-wise primitives: one operation of the language each.
 
-#include <mlx/primitives.h>
-
 #include <fmt/format.h>
 
 #include "zmlx/graph/lifter.h"
+#include "zmlx/graph/primitives.h"
 #include "zmlx/graph/view.h"
 #include "zmlx/op/convert.h"
 

@@ -1,8 +1,7 @@
 // Reductions, softmax and products: primitives that work along the last axis.
 
-#include <mlx/primitives.h>
-
 #include "zmlx/graph/lifter.h"
+#include "zmlx/graph/primitives.h"
 #include "zmlx/graph/view.h"
 #include "zmlx/op/convert.h"
 

@@ -1,8 +1,7 @@
 // Primitives that move no data: they change how the same storage is seen.
 
-#include <mlx/primitives.h>
-
 #include "zmlx/graph/lifter.h"
+#include "zmlx/graph/primitives.h"
 #include "zmlx/graph/view.h"
 #include "zmlx/op/convert.h"
 

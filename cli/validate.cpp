@@ -1,0 +1,246 @@
+#include <algorithm>
+
+#include <mlx/mlx.h>
+#include <mlx/version.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/decoder.h"
+#include "cli/interrupt.h"
+#include "cli/model.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "zmlx/backend/cpu/pool.h"
+#include "zmlx/base/errors.h"
+#include "zmlx/base/text.h"
+#include "zmlx/lab/validate.h"
+#include "zmlx/measure/device.h"
+
+namespace zmlx::cli {
+
+namespace {
+
+namespace mx = mlx::core;
+using Json = nlohmann::ordered_json;
+
+struct ValidateCommand {
+  std::string model;
+  std::vector<std::string> prompts;
+  std::vector<std::string> patterns;
+  std::string reference = "float32";
+  bool ignore_chat_template = false;
+  bool json = false;
+  lab::ValidateOptions options;
+};
+
+/// What the memory gives, measured in the same run as the claim.
+struct Roof {
+  double read_bytes_s = 0;
+
+  double share(double weight_bytes, double tok_s) const {
+    return read_bytes_s > 0 ? weight_bytes * tok_s / read_bytes_s : 0;
+  }
+};
+
+Json side(const lab::SideResult& s) {
+  return {
+      {"tok_s", s.tok_s},
+      {"runs", s.runs},
+      {"lower_quartile", s.spread.lower_quartile},
+      {"upper_quartile", s.spread.upper_quartile},
+      {"peak_memory_bytes", s.peak_memory_bytes}};
+}
+
+Json to_json(
+    const ValidateCommand& command,
+    const lab::ValidateResult& r,
+    const Roof& roof) {
+  Json divergence = nullptr;
+  if (r.first_divergence) {
+    divergence = {
+        {"prompt", r.first_divergence->prompt},
+        {"position", r.first_divergence->position},
+        {"gap", r.first_divergence->gap}};
+  }
+  const bool gpu = mx::default_device() == mx::Device::gpu;
+  return {
+      {"model", command.model},
+      {"device", gpu ? "gpu" : "cpu"},
+      {"mlx_version", mx::version()},
+      {"prompts", r.prompts},
+      {"prompt_tokens", r.prompt_tokens},
+      {"max_tokens", r.max_tokens},
+      {"tokens_total", r.tokens_total},
+      {"tokens_equal", r.tokens_equal},
+      {"first_divergence", divergence},
+      {"top1_unpatched", r.judgement.top1_unpatched},
+      {"top1_patched", r.judgement.top1_patched},
+      {"kl_unpatched", r.judgement.kl_unpatched},
+      {"kl_patched", r.judgement.kl_patched},
+      {"unpatched", side(r.unpatched)},
+      {"patched", side(r.patched)},
+      {"speedup", r.speedup},
+      {"speedup_interval",
+       {r.speedup_interval.lower, r.speedup_interval.upper}},
+      {"weight_bytes_per_token", r.weight_bytes},
+      {"read_bytes_per_second", roof.read_bytes_s},
+      {"share_of_read_rate", roof.share(r.weight_bytes, r.patched.tok_s)},
+      {"verdict", measure::to_string(r.judgement.verdict)},
+      {"reason", r.judgement.reason}};
+}
+
+std::string runs_text(const lab::SideResult& s) {
+  return fmt::format(
+      "{} .. {}",
+      format_number(s.spread.lower_quartile),
+      format_number(s.spread.upper_quartile));
+}
+
+std::string fidelity_text(const lab::ValidateResult& r) {
+  auto text = fmt::format(
+      "{} of {} greedy tokens equal",
+      format_count(r.tokens_equal),
+      format_count(r.tokens_total));
+  if (r.first_divergence) {
+    text += fmt::format(
+        "; prompt {} parts at token {} (logits {} apart)",
+        r.first_divergence->prompt + 1,
+        r.first_divergence->position,
+        format_number(r.first_divergence->gap));
+  }
+  return text;
+}
+
+std::string to_table(const lab::ValidateResult& r, const Roof& roof) {
+  Table speeds(
+      {{""},
+       {"unpatched", Table::Align::right},
+       {"patched", Table::Align::right}});
+  speeds.add_row(
+      {"decode, tok/s",
+       format_number(r.unpatched.tok_s),
+       format_number(r.patched.tok_s)});
+  speeds.add_row({"quartiles", runs_text(r.unpatched), runs_text(r.patched)});
+  speeds.add_row(
+      {"peak memory",
+       format_bytes(static_cast<double>(r.unpatched.peak_memory_bytes)),
+       format_bytes(static_cast<double>(r.patched.peak_memory_bytes))});
+  speeds.add_row(
+      {"top-1 agreement",
+       fmt::format("{:.1f} %", 100 * r.judgement.top1_unpatched),
+       fmt::format("{:.1f} %", 100 * r.judgement.top1_patched)});
+  speeds.add_row(
+      {"KL to reference",
+       fmt::format("{:.2e}", r.judgement.kl_unpatched),
+       fmt::format("{:.2e}", r.judgement.kl_patched)});
+  auto text = r.report.summary() + "\n" + speeds.to_string();
+  text += fmt::format(
+      "\nspeedup  {}x ({} .. {})\nmemory   {} a token, {} of the {} that this "
+      "machine reads\nanswers  {}\nverdict  {}{}\n",
+      format_number(r.speedup),
+      format_number(r.speedup_interval.lower),
+      format_number(r.speedup_interval.upper),
+      format_bytes(r.weight_bytes),
+      fmt::format(
+          "{:.0f} %", 100 * roof.share(r.weight_bytes, r.patched.tok_s)),
+      format_rate(roof.read_bytes_s),
+      fidelity_text(r),
+      measure::to_string(r.judgement.verdict),
+      r.judgement.reason.empty() ? "" : ": " + r.judgement.reason);
+  return text;
+}
+
+std::vector<std::vector<int>> encode_all(
+    const ValidateCommand& command,
+    const io::Tokenizer& tokenizer) {
+  const auto& texts =
+      command.prompts.empty() ? lab::standard_prompts() : command.prompts;
+  std::vector<std::vector<int>> prompts;
+  for (const auto& text : texts) {
+    prompts.push_back(encode_prompt(
+        {text, std::nullopt, command.ignore_chat_template},
+        tokenizer,
+        command.model));
+  }
+  return prompts;
+}
+
+int run_validate(ValidateCommand command) {
+  catch_interrupts();
+  graph::folds_of(command.patterns, {}); // refuses unknown names early
+  auto [model, tokenizer] = load_model(command.model);
+  const auto prompts = encode_all(command, tokenizer);
+  auto& options = command.options;
+  options.patch.patterns = command.patterns;
+  options.stop_tokens = tokenizer.eos_ids();
+  options.cancelled = [] { return interrupted().load(); };
+  lab::ValidateResult result;
+  {
+    Progress progress;
+    options.progress = [&](const std::string& item, int done, int total) {
+      progress.update(item, done, total);
+    };
+    try {
+      result = lab::validate(model, prompts, options);
+    } catch (const lab::Cancelled&) {
+      throw Interrupted{};
+    }
+  }
+  const measure::BandwidthOptions bandwidth{
+      .threads = backend::cpu::Pool::shared().threads()};
+  const Roof roof{measure::read_bandwidth(bandwidth).bytes_per_second.median};
+  write(
+      stdout,
+      command.json ? to_json(command, result, roof).dump(2) + "\n"
+                   : to_table(result, roof));
+  return result.judgement.verdict == measure::Verdict::failed ? exit_failed
+                                                              : exit_ok;
+}
+
+void add_options(CLI::App& app, ValidateCommand& c) {
+  app.add_option("model", c.model, "A model folder or a .gguf file")
+      ->required();
+  app.add_option(
+         "-m,--max-tokens",
+         c.options.max_tokens,
+         "Tokens compared, over all prompts together")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option(
+         "--runs", c.options.runs, "Generations of each prompt by each side")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option(
+      "-p,--prompt", c.prompts, "A prompt instead of the five standard ones");
+  app.add_option(
+         "--patterns",
+         c.patterns,
+         "Patterns, presets or folds to apply, with commas; all when left out")
+      ->delimiter(',');
+  app.add_option(
+         "--reference",
+         c.reference,
+         "What answers are held against: float32 activations, or off for the "
+         "unpatched tokens alone")
+      ->check(CLI::IsMember({"float32", "off"}))
+      ->capture_default_str();
+  app.add_flag(
+      "--ignore-chat-template",
+      c.ignore_chat_template,
+      "Give the model the prompts as they are");
+  app.add_flag("--json", c.json, "Print one JSON document");
+}
+
+const CommandRegistration command({
+    "validate",
+    "Run a model unpatched and patched and judge answers and speed",
+    [](CLI::App& app) -> std::function<int()> {
+      auto options = std::make_shared<ValidateCommand>();
+      add_options(app, *options);
+      return [options] { return run_validate(*options); };
+    },
+});
+
+} // namespace
+
+} // namespace zmlx::cli

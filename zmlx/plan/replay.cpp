@@ -1,5 +1,3 @@
-#include <charconv>
-
 #include "zmlx/backend/cpu/pool.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/view.h"
@@ -90,14 +88,22 @@ Ticket Replay::step(Ticket ticket, int token, bool with_outputs) {
   state_.begin_step(ticket, token);
   auto& pool = backend::cpu::Pool::shared();
   pool.run([&](int part, int parts) {
+    const Round* previous = nullptr;
     for (const auto& round : rounds_) {
       if (round.only_for_outputs && !with_outputs) {
         continue;
       }
+      if (previous) {
+        // Whoever is done first begins to fetch what comes next.
+        for (const auto& launch : round.launches) {
+          launch->prefetch(part, parts);
+        }
+        pool.barrier();
+      }
       for (const auto& launch : round.launches) {
         launch->run(part, parts);
       }
-      pool.barrier();
+      previous = &round;
     }
   });
   return state_.end_step();

@@ -12,11 +12,8 @@ normalized, split, merged, or which tokens are added.
 import json
 import pathlib
 
-from tokenizers import AddedToken, Regex, Tokenizer
-from tokenizers import decoders, models, normalizers, pre_tokenizers
-from tokenizers import processors, trainers
-
 from tokenizer_oracle import LLAMA3, QWEN2, Texts
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 OUT = pathlib.Path(__file__).parent.parent / "tests/data/tokenizers.json"
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

@@ -1,6 +1,5 @@
 #include "zmlx/graph/lift.h"
 
-
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/lifter.h"
 #include "zmlx/graph/primitives.h"

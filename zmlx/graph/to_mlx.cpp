@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/primitives.h"
 #include "zmlx/graph/view.h"

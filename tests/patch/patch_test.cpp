@@ -87,6 +87,90 @@ TEST(Patch, Llama3RopeScaling) {
            {"original_max_position_embeddings", 64}}});
 }
 
+/// A model of one attention layer, with a step of one's own after it.
+class OddModel : public nn::Model {
+ public:
+  using Middle = std::function<mx::array(const mx::array&)>;
+
+  explicit OddModel(Middle middle) : middle_(std::move(middle)) {
+    shape_ = {
+        .model_type = "odd",
+        .vocab_size = 50,
+        .max_positions = 64,
+        .caches = {{.kv_heads = 2, .head_dim = 16}}};
+  }
+  const nn::DecoderShape& shape() const override {
+    return shape_;
+  }
+  mx::array forward(const mx::array& tokens, nn::Caches& caches)
+      const override {
+    int length = tokens.shape(1);
+    auto h = mx::take(embedding_, tokens, 0);
+    auto heads =
+        mx::transpose(mx::reshape(h, {1, length, 2, 16}), {0, 2, 1, 3});
+    auto q = nn::fast().rope(
+        heads, 16, false, 10000.0f, 1.0f, caches[0]->offset(), std::nullopt);
+    auto [k, v] = caches[0]->update_and_fetch(q * 0.5f, heads);
+    auto a = nn::fast().attention(
+        q, k, v, 0.25f, length > 1 ? "causal" : "", std::nullopt);
+    h = h + mx::reshape(mx::transpose(a, {0, 2, 1, 3}), {1, length, 32});
+    return mx::matmul(middle_(h), mx::transpose(embedding_));
+  }
+  std::vector<std::pair<std::string, mx::array>> parameters() const override {
+    return {{"embedding", embedding_}};
+  }
+
+ private:
+  Middle middle_;
+  nn::DecoderShape shape_;
+  mx::array embedding_ =
+      mx::random::normal({50, 32}, mx::float32, 0, 1, mx::random::key(3));
+};
+
+void expect_same_answers(const OddModel::Middle& middle, bool planned) {
+  auto model = std::make_shared<OddModel>(middle);
+  auto plain = nn::plain_decoder(model);
+  auto patched = patch(model);
+  EXPECT_EQ(patched->plan() != nullptr, planned)
+      << patched->report().plan_reason;
+  auto a = plain->new_state(100);
+  auto b = patched->new_state(100); // beyond the first capacity of 64
+  std::vector<int> text;
+  for (int i = 0; i < 70; i++) {
+    text.push_back((i * 7) % 50);
+  }
+  auto expected = values(plain->forward(text, *a));
+  EXPECT_LT(distance(values(patched->forward(text, *b)), expected), 2e-5);
+  auto twin = b->copy();
+  expected = values(plain->forward({3}, *a));
+  EXPECT_LT(distance(values(patched->forward({3}, *b)), expected), 2e-5);
+  EXPECT_LT(distance(values(patched->forward({3}, *twin)), expected), 2e-5);
+  b->trim(1);
+  EXPECT_LT(distance(values(patched->forward({3}, *b)), expected), 2e-5);
+}
+
+TEST(Patch, AModelOfOnesOwnIsPlanned) {
+  expect_same_answers([](const mx::array& h) { return mx::tanh(h); }, true);
+}
+
+TEST(Patch, AnOperationWithoutKernelRunsInMlxWithItsReason) {
+  auto middle = [](const mx::array& h) { return mx::sort(h, -1); };
+  expect_same_answers(middle, false);
+  auto report = patch(std::make_shared<OddModel>(middle))->report();
+  EXPECT_NE(report.plan_reason.find("Sort"), std::string::npos);
+  EXPECT_NE(report.summary().find("Sort"), std::string::npos);
+}
+
+TEST(Patch, AStepThatReadsItsDataRunsAsTheOriginal) {
+  auto middle = [](const mx::array& h) {
+    auto x = mx::sum(h);
+    return h * (x.item<float>() > 0 ? 1.0f : 2.0f);
+  };
+  expect_same_answers(middle, false);
+  auto report = patch(std::make_shared<OddModel>(middle))->report();
+  EXPECT_NE(report.plan_reason.find("cannot be captured"), std::string::npos);
+}
+
 TEST(Patch, SixLaunchesALayer) {
   auto patched = patch(make({.layers = 4}));
   const auto& report = patched->report();
@@ -187,6 +271,22 @@ TEST(Patch, WrongUseIsRefusedAndLosesNothing) {
   EXPECT_THROW(patch(make({}), {.patterns = {"nothing"}}), UserError);
   EXPECT_EQ(state->position(), 0);
   patched->forward({1}, *state);
+}
+
+TEST(Patch, UnpatchedGivesItsMemoryBack) {
+  auto model = make({.layers = 4});
+  patch(model); // what is made once a process is made
+  auto before = mx::get_active_memory();
+  auto patched = patch(model);
+  auto state = patched->new_state(128);
+  for (int i = 0; i < 64; i++) {
+    patched->forward({i}, *state);
+  }
+  EXPECT_GT(mx::get_active_memory(), before);
+  state.reset();
+  auto plain = unpatch(std::move(patched));
+  auto after = static_cast<double>(mx::get_active_memory());
+  EXPECT_NEAR(after, static_cast<double>(before), 0.01 * before);
 }
 
 TEST(Patch, UnpatchedIsBitForBitWhatWasNeverPatched) {

@@ -6,7 +6,7 @@
 
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/fold.h"
-#include "zmlx/graph/to_mlx.h"
+#include "zmlx/patch/run_state.h"
 #include "zmlx/plan/step.h"
 
 namespace zmlx {
@@ -16,32 +16,26 @@ namespace patch_detail {
 /// Contexts start at this many tokens and double when full.
 constexpr int kFirstCapacity = 512;
 
-/// A model, its folds, and the plans made so far, one a capacity.
+using GraphPtr = std::shared_ptr<const graph::Graph>;
+using PlanPtr = std::shared_ptr<const plan::Plan>;
+
+/// A model, its folds, and the steps made so far, one a capacity.
 class Patched {
  public:
   Patched(std::shared_ptr<const nn::Model> model, const PatchOptions& options)
       : model(std::move(model)),
-        folds(graph::folds_of(options.patterns, options.exclude)),
-        original(nn::plain_decoder(this->model)) {
+        folds(graph::folds_of(options.patterns, options.exclude)) {
     auto start = std::chrono::steady_clock::now();
+    graph_for = [this](int capacity) { return graph_of(capacity); };
+    plan_for = [this](int capacity) { return plan_of(capacity); };
     std::string why;
-    int captured = 0;
     try {
-      auto lifted = plan::capture_step(*this->model, first_capacity());
-      captured = static_cast<int>(
-          std::count_if(lifted.nodes.begin(), lifted.nodes.end(), is_work));
-      first_graph = graph::apply_folds(lifted, folds);
-      first_plan = plan::Plan::make(*first_graph, &why);
+      lift_first(&why);
     } catch (const UserError& e) {
       why = e.what();
+      original = nn::plain_decoder(this->model);
     }
-    report =
-        first_graph ? make_report(*first_graph, first_plan.get()) : Report{};
-    report.model_type = this->model->shape().model_type;
-    report.layers = static_cast<int>(this->model->shape().caches.size());
-    report.captured = captured;
-    report.folds = folds;
-    report.plan_reason = why;
+    describe(why);
     std::chrono::duration<double> spent =
         std::chrono::steady_clock::now() - start;
     report.capture_seconds = spent.count();
@@ -51,16 +45,71 @@ class Patched {
     return std::min(kFirstCapacity, std::max(1, model->shape().max_positions));
   }
 
-  std::shared_ptr<const plan::Plan> plan_for(int capacity) {
+  std::unique_ptr<nn::State> new_state(int capacity) {
+    if (original) {
+      return original->new_state(capacity);
+    }
+    if (capacity < 1) {
+      throw user_error("capacity must be at least 1 token, got {}", capacity);
+    }
+    int first = std::min(capacity, first_capacity());
+    return first_plan
+        ? replayed_state(this, model->shape(), plan_for, first, capacity)
+        : rebuilt_state(this, model->shape(), graph_for, first, capacity);
+  }
+
+  std::shared_ptr<const nn::Model> model;
+  std::vector<std::string> folds;
+  GraphPtr first_graph; // null: the model cannot be captured
+  PlanPtr first_plan; // null: parts of the step have no kernel
+  std::unique_ptr<nn::Decoder> original; // where nothing could be captured
+  Report report;
+
+ private:
+  void lift_first(std::string* why) {
+    auto lifted = plan::capture_step(*model, first_capacity());
+    report.captured = static_cast<int>(std::count_if(
+        lifted.nodes.begin(), lifted.nodes.end(), [](const auto& node) {
+          return node.kind == graph::Kind::Kernel ||
+              node.kind == graph::Kind::Foreign;
+        }));
+    first_graph =
+        std::make_shared<const graph::Graph>(graph::apply_folds(lifted, folds));
+    first_plan = plan::Plan::make(first_graph, why);
+  }
+
+  void describe(const std::string& why) {
+    int captured = report.captured;
+    if (first_graph) {
+      report = make_report(*first_graph, first_plan.get());
+    }
+    report.model_type = model->shape().model_type;
+    report.layers = static_cast<int>(model->shape().caches.size());
+    report.captured = captured;
+    report.folds = folds;
+    report.plan_reason = why;
+  }
+
+  GraphPtr graph_of(int capacity) {
+    if (capacity == first_capacity()) {
+      return first_graph;
+    }
+    auto& graph = graphs_[capacity];
+    if (!graph) {
+      graph = std::make_shared<const graph::Graph>(
+          graph::apply_folds(plan::capture_step(*model, capacity), folds));
+    }
+    return graph;
+  }
+
+  PlanPtr plan_of(int capacity) {
     if (capacity == first_capacity()) {
       return first_plan;
     }
-    auto& plan = plans[capacity];
+    auto& plan = plans_[capacity];
     if (!plan) {
       std::string why;
-      auto folded =
-          graph::apply_folds(plan::capture_step(*model, capacity), folds);
-      plan = plan::Plan::make(std::move(folded), &why);
+      plan = plan::Plan::make(graph_of(capacity), &why);
       if (!plan) {
         throw internal_error("no plan for {} tokens: {}", capacity, why);
       }
@@ -68,94 +117,18 @@ class Patched {
     return plan;
   }
 
-  static bool is_work(const graph::Node& node) {
-    return node.kind == graph::Kind::Kernel ||
-        node.kind == graph::Kind::Foreign;
-  }
+  std::map<int, GraphPtr> graphs_;
+  std::map<int, PlanPtr> plans_;
 
-  std::shared_ptr<const nn::Model> model;
-  std::vector<std::string> folds;
-  std::unique_ptr<nn::Decoder> original;
-  std::optional<graph::Graph> first_graph;
-  std::shared_ptr<const plan::Plan> first_plan;
-  std::map<int, std::shared_ptr<const plan::Plan>> plans;
-  Report report;
-};
-
-/// A conversation that a plan runs.
-class PatchedState : public nn::State {
  public:
-  PatchedState(Patched& owner, std::unique_ptr<plan::State> state, int limit)
-      : owner_(owner), state_(std::move(state)), limit_(limit) {
-    bind();
-  }
-
-  int position() const override {
-    return state_->position();
-  }
-  int capacity() const override {
-    return limit_;
-  }
-  void trim(int n) override {
-    state_->trim(n);
-  }
-  std::unique_ptr<nn::State> copy() const override {
-    return std::make_unique<PatchedState>(owner_, state_->copy(), limit_);
-  }
-  size_t memory_bytes() const override {
-    return state_->memory_bytes() + replay_->memory_bytes();
-  }
-
-  const Patched* owner() const {
-    return &owner_;
-  }
-
-  /// Room for `tokens` more, growing by doubling.
-  void make_room(size_t tokens) {
-    auto needed =
-        static_cast<int64_t>(position()) + static_cast<int64_t>(tokens);
-    if (needed > limit_) {
-      throw user_error(
-          "the context is full: it holds {} of {} tokens, {} more do not fit",
-          position(),
-          limit_,
-          tokens);
-    }
-    int64_t capacity = state_->capacity();
-    while (capacity < needed) {
-      capacity = std::min<int64_t>(2 * capacity, limit_);
-    }
-    if (capacity > state_->capacity()) {
-      replay_.reset();
-      state_->grow(static_cast<int>(capacity));
-      bind();
-    }
-  }
-
-  const float* run(const std::vector<int>& tokens) {
-    for (size_t i = 0; i < tokens.size(); i++) {
-      bool last = i + 1 == tokens.size();
-      replay_->step(state_->ticket(), tokens[i], last);
-    }
-    return static_cast<const float*>(replay_->output(0));
-  }
-
- private:
-  void bind() {
-    replay_ = std::make_unique<plan::Replay>(
-        owner_.plan_for(state_->capacity()), *state_);
-  }
-
-  Patched& owner_;
-  std::unique_ptr<plan::State> state_;
-  std::unique_ptr<plan::Replay> replay_;
-  int limit_;
+  GraphFor graph_for;
+  PlanFor plan_for;
 };
 
 } // namespace patch_detail
 
 using patch_detail::Patched;
-using patch_detail::PatchedState;
+using patch_detail::RunState;
 
 PatchedDecoder::PatchedDecoder(std::unique_ptr<Patched> impl)
     : impl_(std::move(impl)) {}
@@ -175,7 +148,7 @@ const plan::Plan* PatchedDecoder::plan() const {
 }
 
 const graph::Graph* PatchedDecoder::graph() const {
-  return impl_->first_graph ? &*impl_->first_graph : nullptr;
+  return impl_->first_graph.get();
 }
 
 const std::shared_ptr<const nn::Model>& PatchedDecoder::model() const {
@@ -183,24 +156,16 @@ const std::shared_ptr<const nn::Model>& PatchedDecoder::model() const {
 }
 
 std::unique_ptr<nn::State> PatchedDecoder::new_state(int capacity) {
-  if (!impl_->first_plan) {
-    return impl_->original->new_state(capacity);
-  }
-  if (capacity < 1) {
-    throw user_error("capacity must be at least 1 token, got {}", capacity);
-  }
-  int first = std::min(capacity, impl_->first_capacity());
-  return std::make_unique<PatchedState>(
-      *impl_, std::make_unique<plan::State>(shape().caches, first), capacity);
+  return impl_->new_state(capacity);
 }
 
 mx::array PatchedDecoder::forward(
     const std::vector<int>& tokens,
     nn::State& state) {
-  if (!impl_->first_plan) {
+  if (impl_->original) {
     return impl_->original->forward(tokens, state);
   }
-  auto* mine = dynamic_cast<PatchedState*>(&state);
+  auto* mine = dynamic_cast<RunState*>(&state);
   if (!mine || mine->owner() != impl_.get()) {
     throw user_error("forward: the state belongs to another decoder");
   }
@@ -215,8 +180,7 @@ mx::array PatchedDecoder::forward(
           shape().vocab_size);
     }
   }
-  mine->make_room(tokens.size());
-  return mx::array(mine->run(tokens), {shape().vocab_size}, mx::float32);
+  return mine->run(tokens);
 }
 
 std::unique_ptr<PatchedDecoder> patch(

@@ -63,45 +63,65 @@ bool reads_overwritten(const graph::Graph& graph, std::string* why) {
 
 } // namespace
 
-std::shared_ptr<const Plan> Plan::make(graph::Graph graph, std::string* why) {
+namespace {
+
+/// The executable of a kernel node; null with *why where there is none.
+std::shared_ptr<const backend::Executable>
+executable_of(const graph::Graph& graph, const Node& node, std::string* why) {
+  std::vector<lang::Type> types;
+  for (const auto& operand : node.operands) {
+    types.push_back(graph.result(operand.value).type);
+  }
+  std::string reason;
+  auto executable = op::executable(node.body, types, &reason);
+  if (!executable) {
+    *why = fmt::format("{}: {}", node.name, reason);
+  }
+  return executable;
+}
+
+/// Outputs are read from the arena: each is the whole of what a kernel made, or
+/// a cache, which the state owns.
+bool can_give_outputs(const graph::Graph& graph, std::string* why) {
+  for (const auto& output : graph.outputs) {
+    const auto& result = graph.result(output.value.value);
+    if (result.target) {
+      continue;
+    }
+    if (graph.nodes[output.value.value.node].kind != Kind::Kernel ||
+        !graph::is_whole(
+            output.value.view, graph::element_count(result.shape))) {
+      *why = fmt::format(
+          "output {} is not the whole of a kernel's result", output.name);
+      return false;
+    }
+  }
+  return true;
+}
+
+} // namespace
+
+std::shared_ptr<const Plan> Plan::make(
+    std::shared_ptr<const graph::Graph> graph,
+    std::string* why) {
   auto plan = std::make_shared<Plan>();
   plan->graph_ = std::move(graph);
-  const auto& nodes = plan->graph_.nodes;
+  const auto& nodes = plan->graph_->nodes;
   plan->executables_.resize(nodes.size());
   for (size_t n = 0; n < nodes.size(); n++) {
     if (nodes[n].kind == Kind::Foreign) {
       *why = fmt::format("{}: {}", nodes[n].name, nodes[n].reason);
       return nullptr;
     }
-    if (nodes[n].kind != Kind::Kernel) {
-      continue;
-    }
-    std::vector<lang::Type> types;
-    for (const auto& operand : nodes[n].operands) {
-      types.push_back(plan->graph_.result(operand.value).type);
-    }
-    std::string reason;
-    plan->executables_[n] = op::executable(nodes[n].body, types, &reason);
-    if (!plan->executables_[n]) {
-      *why = fmt::format("{}: {}", nodes[n].name, reason);
-      return nullptr;
+    if (nodes[n].kind == Kind::Kernel) {
+      plan->executables_[n] = executable_of(*plan->graph_, nodes[n], why);
+      if (!plan->executables_[n]) {
+        return nullptr;
+      }
     }
   }
-  for (const auto& output : plan->graph_.outputs) {
-    const auto& value = output.value;
-    if (plan->graph_.result(value.value).target) {
-      continue; // a cache, which the state owns
-    }
-    if (nodes[value.value.node].kind != Kind::Kernel ||
-        !graph::is_whole(
-            value.view,
-            graph::element_count(plan->graph_.result(value.value).shape))) {
-      *why = fmt::format(
-          "output {} is not the whole of a kernel's result", output.name);
-      return nullptr;
-    }
-  }
-  if (reads_overwritten(plan->graph_, why)) {
+  if (!can_give_outputs(*plan->graph_, why) ||
+      reads_overwritten(*plan->graph_, why)) {
     return nullptr;
   }
   plan->schedule();
@@ -112,7 +132,7 @@ std::shared_ptr<const Plan> Plan::make(graph::Graph graph, std::string* why) {
 
 /// Orders groups: a group runs once all that any of its members needs has run.
 void Plan::schedule() {
-  const auto& nodes = graph_.nodes;
+  const auto& nodes = graph_->nodes;
   std::map<int, std::vector<int>> members; // by first member
   std::map<int, int> first_of_group;
   std::vector<int> unit(nodes.size(), -1);
@@ -153,9 +173,9 @@ void Plan::schedule() {
 }
 
 void Plan::mark_only_for_outputs() {
-  std::vector<bool> for_state(graph_.nodes.size(), false);
-  for (size_t n = graph_.nodes.size(); n-- > 0;) {
-    const auto& node = graph_.nodes[n];
+  std::vector<bool> for_state(graph_->nodes.size(), false);
+  for (size_t n = graph_->nodes.size(); n-- > 0;) {
+    const auto& node = graph_->nodes[n];
     for (const auto& result : node.results) {
       for_state[n] = for_state[n] || result.target.has_value();
     }
@@ -174,7 +194,7 @@ void Plan::mark_only_for_outputs() {
 /// Gives each result a place in the arena, first fit among the values that are
 /// alive in the same rounds.
 void Plan::place() {
-  const auto& nodes = graph_.nodes;
+  const auto& nodes = graph_->nodes;
   std::vector<int> round_of(nodes.size(), -1);
   for (size_t r = 0; r < rounds_.size(); r++) {
     for (int n : rounds_[r].nodes) {
@@ -188,7 +208,7 @@ void Plan::place() {
       last_round[needed] = std::max(last_round[needed], round_of[n]);
     });
   }
-  for (const auto& output : graph_.outputs) {
+  for (const auto& output : graph_->outputs) {
     last_round[output.value.value.node] = static_cast<int>(rounds_.size());
   }
   struct Block {

@@ -17,7 +17,9 @@ namespace zmlx::plan {
 class ZMLX_API Plan {
  public:
   /// Null, with the reason in *why, where a part of the graph has no kernel.
-  static std::shared_ptr<const Plan> make(graph::Graph graph, std::string* why);
+  static std::shared_ptr<const Plan> make(
+      std::shared_ptr<const graph::Graph> graph,
+      std::string* why);
 
   /// Nodes that run at the same time, sharing the threads.
   struct Round {
@@ -26,7 +28,7 @@ class ZMLX_API Plan {
   };
 
   const graph::Graph& graph() const {
-    return graph_;
+    return *graph_;
   }
   const std::vector<Round>& rounds() const {
     return rounds_;
@@ -48,7 +50,7 @@ class ZMLX_API Plan {
   void mark_only_for_outputs();
   void place();
 
-  graph::Graph graph_;
+  std::shared_ptr<const graph::Graph> graph_;
   std::vector<Round> rounds_;
   std::vector<std::shared_ptr<const backend::Executable>> executables_;
   std::vector<std::vector<int64_t>> offsets_;

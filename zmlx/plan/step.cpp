@@ -158,6 +158,25 @@ graph::NameOf weight_names(const nn::Model& model) {
   };
 }
 
+/// The model's step on placeholders. What it asks of their data MLX refuses.
+mx::array call_captured(
+    const nn::Model& model,
+    const mx::array& token,
+    nn::Caches& caches,
+    const mx::array& length) {
+  nn::ScopedFastOps scoped(captured_ops(length));
+  try {
+    return model.forward(token, caches);
+  } catch (const UserError&) {
+    throw;
+  } catch (const std::exception& e) {
+    throw user_error(
+        "the step of a {} model cannot be captured: {}",
+        model.shape().model_type,
+        e.what());
+  }
+}
+
 } // namespace
 
 graph::Graph capture_step(const nn::Model& model, int capacity) {
@@ -185,11 +204,8 @@ graph::Graph capture_step(const nn::Model& model, int capacity) {
     captured.push_back(cache.get());
     caches.push_back(std::move(cache));
   }
-  std::vector<graph::Named> outputs;
-  {
-    nn::ScopedFastOps scoped(captured_ops(length));
-    outputs.push_back({"logits", model.forward(token, caches)});
-  }
+  std::vector<graph::Named> outputs{
+      {"logits", call_captured(model, token, caches, length)}};
   for (size_t i = 0; i < captured.size(); i++) {
     auto layer = static_cast<int>(i);
     outputs.push_back({step_names::keys(layer), captured[i]->keys()});

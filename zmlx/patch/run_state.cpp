@@ -1,0 +1,206 @@
+#include "zmlx/patch/run_state.h"
+
+#include <algorithm>
+
+#include "zmlx/base/errors.h"
+#include "zmlx/graph/to_mlx.h"
+
+namespace zmlx::patch_detail {
+
+mx::array RunState::run(const std::vector<int>& tokens) {
+  auto needed =
+      static_cast<int64_t>(position()) + static_cast<int64_t>(tokens.size());
+  if (needed > limit_) {
+    throw user_error(
+        "the context is full: it holds {} of {} tokens, {} more do not fit",
+        position(),
+        limit_,
+        tokens.size());
+  }
+  make_room(static_cast<int>(needed));
+  return run_all(tokens);
+}
+
+namespace {
+
+/// The least doubling of `capacity` that holds `positions`, up to `limit`.
+int grown(int capacity, int positions, int limit) {
+  int64_t result = capacity;
+  while (result < positions) {
+    result = std::min<int64_t>(2 * result, limit);
+  }
+  return static_cast<int>(result);
+}
+
+class ReplayedState : public RunState {
+ public:
+  ReplayedState(
+      const void* owner,
+      const nn::DecoderShape& shape,
+      const PlanFor& plan_for,
+      std::unique_ptr<plan::State> state,
+      int limit)
+      : RunState(owner, limit),
+        shape_(shape),
+        plan_for_(plan_for),
+        state_(std::move(state)) {
+    bind();
+  }
+
+  int position() const override {
+    return state_->position();
+  }
+  void trim(int n) override {
+    state_->trim(n);
+  }
+  std::unique_ptr<nn::State> copy() const override {
+    return std::make_unique<ReplayedState>(
+        owner_, shape_, plan_for_, state_->copy(), limit_);
+  }
+  size_t memory_bytes() const override {
+    return state_->memory_bytes() + replay_->memory_bytes();
+  }
+
+ protected:
+  void make_room(int positions) override {
+    int capacity = grown(state_->capacity(), positions, limit_);
+    if (capacity > state_->capacity()) {
+      auto plan = plan_for_(capacity); // may throw: before anything changes
+      replay_.reset();
+      state_->grow(capacity);
+      bind();
+    }
+  }
+
+  mx::array run_all(const std::vector<int>& tokens) override {
+    for (size_t i = 0; i < tokens.size(); i++) {
+      replay_->step(state_->ticket(), tokens[i], i + 1 == tokens.size());
+    }
+    return mx::array(
+        static_cast<const float*>(replay_->output(0)),
+        {shape_.vocab_size},
+        mx::float32);
+  }
+
+ private:
+  void bind() {
+    replay_ =
+        std::make_unique<plan::Replay>(plan_for_(state_->capacity()), *state_);
+  }
+
+  const nn::DecoderShape& shape_;
+  const PlanFor& plan_for_;
+  std::unique_ptr<plan::State> state_;
+  std::unique_ptr<plan::Replay> replay_;
+};
+
+class RebuiltState : public RunState {
+ public:
+  RebuiltState(
+      const void* owner,
+      const nn::DecoderShape& shape,
+      const GraphFor& graph_for,
+      int first,
+      int limit)
+      : RunState(owner, limit), shape_(shape), graph_for_(graph_for) {
+    for (const auto& cache : shape.caches) {
+      for (int i = 0; i < 2; i++) {
+        caches_.push_back(
+            mx::zeros({1, cache.kv_heads, 0, cache.head_dim}, cache.dtype));
+      }
+    }
+    set_capacity(first);
+  }
+
+  int position() const override {
+    return position_;
+  }
+  void trim(int n) override {
+    if (n < 0 || n > position_) {
+      throw user_error("cannot forget {} of {} tokens", n, position_);
+    }
+    position_ -= n;
+  }
+  std::unique_ptr<nn::State> copy() const override {
+    return std::make_unique<RebuiltState>(*this); // arrays are values
+  }
+  size_t memory_bytes() const override {
+    size_t bytes = 0;
+    for (const auto& cache : caches_) {
+      bytes += cache.nbytes();
+    }
+    return bytes;
+  }
+
+ protected:
+  void make_room(int positions) override {
+    set_capacity(grown(capacity_, positions, limit_));
+  }
+
+  mx::array run_all(const std::vector<int>& tokens) override {
+    auto logits = mx::array(0.0f);
+    for (int token : tokens) {
+      std::vector<mx::array> inputs{
+          mx::array({token}, {1, 1}),
+          mx::array(position_),
+          mx::array(position_ + 1)};
+      inputs.insert(inputs.end(), caches_.begin(), caches_.end());
+      auto outputs = graph::to_mlx(*graph_, inputs);
+      mx::eval(outputs);
+      caches_.assign(outputs.begin() + 1, outputs.end());
+      logits = outputs[0];
+      position_++;
+    }
+    logits = mx::astype(mx::reshape(logits, {shape_.vocab_size}), mx::float32);
+    logits.eval();
+    return logits;
+  }
+
+ private:
+  void set_capacity(int capacity) {
+    if (capacity == capacity_) {
+      return;
+    }
+    graph_ = graph_for_(capacity);
+    for (auto& cache : caches_) {
+      cache = mx::pad(
+          cache, {{0, 0}, {0, 0}, {0, capacity - cache.shape(2)}, {0, 0}});
+    }
+    mx::eval(caches_);
+    capacity_ = capacity;
+  }
+
+  const nn::DecoderShape& shape_;
+  const GraphFor& graph_for_;
+  std::shared_ptr<const graph::Graph> graph_;
+  std::vector<mx::array> caches_; // keys and values of each layer in turn
+  int capacity_ = 0;
+  int position_ = 0;
+};
+
+} // namespace
+
+std::unique_ptr<RunState> replayed_state(
+    const void* owner,
+    const nn::DecoderShape& shape,
+    const PlanFor& plan_for,
+    int first,
+    int limit) {
+  return std::make_unique<ReplayedState>(
+      owner,
+      shape,
+      plan_for,
+      std::make_unique<plan::State>(shape.caches, first),
+      limit);
+}
+
+std::unique_ptr<RunState> rebuilt_state(
+    const void* owner,
+    const nn::DecoderShape& shape,
+    const GraphFor& graph_for,
+    int first,
+    int limit) {
+  return std::make_unique<RebuiltState>(owner, shape, graph_for, first, limit);
+}
+
+} // namespace zmlx::patch_detail

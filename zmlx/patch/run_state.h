@@ -1,0 +1,64 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "zmlx/nn/decoder.h"
+#include "zmlx/plan/plan.h"
+
+namespace zmlx::patch_detail {
+
+namespace mx = mlx::core;
+
+/// A conversation with a patched model: a state that runs itself.
+class RunState : public nn::State {
+ public:
+  RunState(const void* owner, int limit) : owner_(owner), limit_(limit) {}
+
+  int capacity() const override {
+    return limit_;
+  }
+  /// The decoder that made it.
+  const void* owner() const {
+    return owner_;
+  }
+  /// Appends tokens, none of them outside the vocabulary, and returns the
+  /// logits after the last: (vocab) float32, evaluated. UserError, with nothing
+  /// changed, where they do not fit in the context.
+  mx::array run(const std::vector<int>& tokens);
+
+ protected:
+  virtual void make_room(int positions) = 0; // at most capacity()
+  virtual mx::array run_all(const std::vector<int>& tokens) = 0;
+
+  const void* owner_;
+  int limit_;
+};
+
+/// A plan for a step with caches of this capacity.
+using PlanFor = std::function<std::shared_ptr<const plan::Plan>(int capacity)>;
+/// A folded step with caches of this capacity.
+using GraphFor =
+    std::function<std::shared_ptr<const graph::Graph>(int capacity)>;
+
+/// Replays a plan. The caches begin with room for `first` tokens and double
+/// when full. `plan_for` must outlive the state.
+std::unique_ptr<RunState> replayed_state(
+    const void* owner,
+    const nn::DecoderShape& shape,
+    const PlanFor& plan_for,
+    int first,
+    int limit);
+
+/// Rebuilds the step as MLX arrays for each token, with the kernels that there
+/// are and MLX's own primitives for the rest: for steps that no plan can run.
+/// Caches are MLX values, made anew each step.
+std::unique_ptr<RunState> rebuilt_state(
+    const void* owner,
+    const nn::DecoderShape& shape,
+    const GraphFor& graph_for,
+    int first,
+    int limit);
+
+} // namespace zmlx::patch_detail

@@ -81,8 +81,10 @@ void PassBuilder::build() {
     }
   }
   add_reductions();
+  join_factors();
   place_stores();
   assign_registers();
+  assign_fetches();
   bound_.passes_.push_back(std::move(plan_));
 }
 
@@ -492,16 +494,6 @@ void PassBuilder::assign_registers() {
     block /= 2;
   }
   plan_.block_length = block;
-  std::vector<bool> streams(pass_.code.size());
-  for (Step& step : plan_.block) {
-    streams[step.to] = step.act == Act::Alias;
-    for (int k = 0; k < 3 && step.act == Act::Compute; ++k) {
-      if (streams[step.in[k]]) {
-        step.ahead[k] = static_cast<size_t>(block);
-        streams[step.in[k]] = false; // the first to read it fetches
-      }
-    }
-  }
   for (const auto& [reg, offset] : placed) {
     plan_.places.push_back(
         {reg, Part::Vector, offset * static_cast<size_t>(block)});

@@ -14,6 +14,8 @@ namespace zmlx::backend::cpu {
 inline constexpr size_t kVectorBytes = 24 * 1024;
 inline constexpr int64_t kMaxBlock = 1024;
 inline constexpr int64_t kMinBlock = 16;
+/// Bytes of an element of the streams that are fetched ahead.
+inline constexpr int64_t kFetchedSize = 4;
 
 /// Memory of a thread that suffices for every program within the limits.
 inline constexpr size_t kThreadMemory = kMaxSlots * 8 * kUniformLanes +
@@ -48,6 +50,10 @@ class PassBuilder {
   void add_reductions();
   void place_stores();
   void assign_registers();
+  void join_factors();
+  void assign_fetches();
+  std::vector<int> count_reads() const;
+  lang::Op op_of(const Step& step) const;
   void put_step(Step step, bool once);
   size_t mask(uint16_t reg) const {
     return once_[reg] ? 0 : ~size_t{0};
@@ -69,6 +75,7 @@ class PassBuilder {
   std::vector<bool> needed_;
   std::vector<bool> once_; // one value a row
   std::vector<int> read_; // accesses of inputs that the pass reads
+  std::map<uint16_t, lang::Op> joined_; // slow operation of a joined step
 };
 
 } // namespace zmlx::backend::cpu

@@ -96,6 +96,7 @@ struct BoundPasses::Running {
   int64_t at; // the block's first place in the row
   int64_t place; // and in the space
   size_t n;
+  int64_t fetch_distance; // bytes to what the next block reads
 };
 
 void BoundPasses::run(
@@ -147,6 +148,7 @@ void BoundPasses::run_pass(const PassPlan& pass, Running& now) const noexcept {
   now.at = now.begin;
   now.place = now.row * std::max<int64_t>(width_, 1) + now.begin;
   now.n = kUniformLanes;
+  now.fetch_distance = pass.block_length * kFetchedSize;
   for (const Step& step : pass.once) {
     run_step(step, now);
   }
@@ -204,13 +206,19 @@ void BoundPasses::run_step(const Step& step, Running& now) const noexcept {
   void* to = const_cast<void*>(now.where[step.to]);
   switch (step.act) {
     case Act::Compute: {
-      const BlockArgs args{
+      BlockArgs args{
           to,
           {now.where[step.in[0]], now.where[step.in[1]], now.where[step.in[2]]},
           step.mask,
           now.n,
-          step.ahead,
+          {},
+          step.fetches,
           step.stream};
+      for (int k = 0; k < step.fetches; ++k) {
+        args.fetch[k] =
+            static_cast<const std::byte*>(now.where[step.fetch[k]]) +
+            now.fetch_distance;
+      }
       step.compute(args);
       break;
     }

@@ -73,7 +73,8 @@ class BoundPasses {
     uint16_t to; // register
     std::array<uint16_t, 3> in{};
     std::array<size_t, 3> mask{};
-    std::array<size_t, 3> ahead{};
+    std::array<uint16_t, kMaxFetches> fetch{}; // registers that are streams
+    int fetches = 0;
     BlockOp compute = nullptr;
     LoadOp load = nullptr;
     int access = -1; // Load, Alias, Pick; Accumulator: its number

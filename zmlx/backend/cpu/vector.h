@@ -22,6 +22,9 @@ lang::Type register_type(lang::Type compute);
 /// may be loaded from it.
 inline constexpr size_t kUniformLanes = 16;
 
+/// Streams that one operation may fetch for the next block.
+inline constexpr int kMaxFetches = 4;
+
 /// Element i of operand k is in[k][i & mask[k]]: mask ~0 for a vector, 0 for a
 /// uniform register. `out` may be one of the operands, when the types are of
 /// one size. Nothing beyond n elements is touched, except that a whole uniform
@@ -31,9 +34,10 @@ struct BlockArgs {
   std::array<const void*, 3> in;
   std::array<size_t, 3> mask;
   size_t n;
-  /// Elements from what is read to what will be read next, to be fetched; 0
-  /// where the operand does not stream from memory.
-  std::array<size_t, 3> ahead{};
+  /// Memory that the next block will read, to be fetched while this one is
+  /// computed: as many elements from each as there are here.
+  std::array<const void*, kMaxFetches> fetch{};
+  int fetches = 0;
   /// Asks for stores that pass the caches by; `out` is then 64-byte aligned.
   bool stream = false;
 };
@@ -43,6 +47,10 @@ using BlockOp = void (*)(const BlockArgs&) noexcept;
 BlockOp find_operation(
     const lang::Instruction& instruction,
     const std::array<lang::Type, 3>& operands);
+
+/// in[0] through a slow float32 operation, times in[1] and, for two factors,
+/// times in[2]; null where there is no such loop.
+BlockOp find_times(lang::Op op, int factors);
 
 /// Reads n stored elements, `stride` elements apart (1 where `contiguous`),
 /// into a register of compute_type(stored).

@@ -32,11 +32,11 @@ HWY_INLINE const T* at(const BlockArgs& a, int operand, size_t i) {
   return static_cast<const T*>(a.in[operand]) + (i & a.mask[operand]);
 }
 
-// Operands that stream from memory are asked for a block ahead, so that they
-// come while this block is computed.
 template <typename T>
-HWY_INLINE void fetch(const BlockArgs& a, int operand, size_t i) {
-  hwy::Prefetch(at<T>(a, operand, i) + a.ahead[operand]);
+HWY_INLINE void fetch(const BlockArgs& a, size_t i) {
+  for (int k = 0; k < a.fetches; ++k) {
+    hwy::Prefetch(static_cast<const T*>(a.fetch[k]) + i);
+  }
 }
 
 template <class D, class V, typename T>
@@ -68,8 +68,8 @@ void run_unary(const BlockArgs& a) noexcept {
   const F f;
   size_t i = 0;
   for (; i + 2 * lanes <= a.n; i += 2 * lanes) {
-    fetch<A>(a, 0, i);
-    fetch<A>(a, 0, i + lanes);
+    fetch<A>(a, i);
+    fetch<A>(a, i + lanes);
     const auto x = f(d, hn::LoadU(d, at<A>(a, 0, i)));
     const auto y = f(d, hn::LoadU(d, at<A>(a, 0, i + lanes)));
     put(a, out_d, x, out + i);
@@ -93,10 +93,8 @@ void run_binary(const BlockArgs& a) noexcept {
   const F f;
   size_t i = 0;
   for (; i + 2 * lanes <= a.n; i += 2 * lanes) {
-    for (int k = 0; k < 2; ++k) {
-      fetch<A>(a, k, i);
-      fetch<A>(a, k, i + lanes);
-    }
+    fetch<A>(a, i);
+    fetch<A>(a, i + lanes);
     const auto x = hn::LoadU(d, at<A>(a, 0, i));
     const auto y = hn::LoadU(d, at<A>(a, 1, i));
     const auto u = hn::LoadU(d, at<A>(a, 0, i + lanes));
@@ -112,6 +110,42 @@ void run_binary(const BlockArgs& a) noexcept {
     const auto v = hn::Load(d, y.load(at<A>(a, 1, i), n));
     hn::Store(f(d, u, v), out_d, z.lanes);
     std::memcpy(out + i, z.lanes, n * sizeof(Out));
+  }
+}
+
+// f(x) y, or f(x) y z.
+template <typename F, int kFactors>
+void run_times(const BlockArgs& a) noexcept {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d);
+  float* out = static_cast<float*>(a.out);
+  const F f;
+  const auto value = [&](size_t i) HWY_ATTR {
+    auto r = hn::Mul(
+        f(d, hn::LoadU(d, at<float>(a, 0, i))),
+        hn::LoadU(d, at<float>(a, 1, i)));
+    return kFactors == 1 ? r : hn::Mul(r, hn::LoadU(d, at<float>(a, 2, i)));
+  };
+  size_t i = 0;
+  for (; i + 2 * lanes <= a.n; i += 2 * lanes) {
+    fetch<float>(a, i);
+    fetch<float>(a, i + lanes);
+    const auto x = value(i);
+    const auto y = value(i + lanes);
+    put(a, d, x, out + i);
+    put(a, d, y, out + i + lanes);
+  }
+  for (; i < a.n; i += lanes) {
+    const size_t n = HWY_MIN(lanes, a.n - i);
+    Tail<float> x, y, z;
+    auto r = hn::Mul(
+        f(d, hn::Load(d, x.load(at<float>(a, 0, i), n))),
+        hn::Load(d, y.load(at<float>(a, 1, i), n)));
+    if (kFactors == 2) {
+      r = hn::Mul(r, hn::Load(d, z.load(at<float>(a, 2, i), n)));
+    }
+    hn::Store(r, d, x.lanes);
+    std::memcpy(out + i, x.lanes, n * sizeof(float));
   }
 }
 
@@ -398,6 +432,18 @@ BlockOp float_unary(Op op) {
   // clang-format on
 }
 
+BlockOp times(Op op, int factors) {
+  // clang-format off
+  switch (op) {
+#define ZMLX_CASE(NAME) \
+  case Op::NAME: return factors == 1 ? &run_times<NAME, 1> : &run_times<NAME, 2>
+    ZMLX_CASE(Exp); ZMLX_CASE(Tanh); ZMLX_CASE(Sigmoid); ZMLX_CASE(Erf);
+#undef ZMLX_CASE
+    default: return nullptr;
+  }
+  // clang-format on
+}
+
 BlockOp float_binary(Op op) {
   // clang-format off
   switch (op) {
@@ -470,6 +516,7 @@ HWY_AFTER_NAMESPACE();
 namespace zmlx::backend::cpu {
 
 HWY_EXPORT(operation);
+HWY_EXPORT(times);
 HWY_EXPORT(target);
 
 BlockOp vector_operation(
@@ -481,6 +528,10 @@ BlockOp vector_operation(
   }
   return HWY_DYNAMIC_DISPATCH(operation)(
       i.op, i.rounded, register_type(i.type), in.data());
+}
+
+BlockOp find_times(lang::Op op, int factors) {
+  return HWY_DYNAMIC_DISPATCH(times)(op, factors);
 }
 
 std::string vector_target() {

@@ -92,7 +92,8 @@ class OddModel : public nn::Model {
  public:
   using Middle = std::function<mx::array(const mx::array&)>;
 
-  explicit OddModel(Middle middle) : middle_(std::move(middle)) {
+  explicit OddModel(Middle middle, bool own_attention = false)
+      : middle_(std::move(middle)), own_attention_(own_attention) {
     shape_ = {
         .model_type = "odd",
         .vocab_size = 50,
@@ -111,8 +112,13 @@ class OddModel : public nn::Model {
     auto q = nn::fast().rope(
         heads, 16, false, 10000.0f, 1.0f, caches[0]->offset(), std::nullopt);
     auto [k, v] = caches[0]->update_and_fetch(q * 0.5f, heads);
-    auto a = nn::fast().attention(
-        q, k, v, 0.25f, length > 1 ? "causal" : "", std::nullopt);
+    auto a = own_attention_ && length == 1
+        ? mx::matmul(
+              mx::softmax(
+                  mx::matmul(q * 0.25f, mx::transpose(k, {0, 1, 3, 2})), -1),
+              v)
+        : nn::fast().attention(
+              q, k, v, 0.25f, length > 1 ? "causal" : "", std::nullopt);
     h = h + mx::reshape(mx::transpose(a, {0, 2, 1, 3}), {1, length, 32});
     return mx::matmul(middle_(h), mx::transpose(embedding_));
   }
@@ -122,13 +128,17 @@ class OddModel : public nn::Model {
 
  private:
   Middle middle_;
+  bool own_attention_;
   nn::DecoderShape shape_;
   mx::array embedding_ =
       mx::random::normal({50, 32}, mx::float32, 0, 1, mx::random::key(3));
 };
 
-void expect_same_answers(const OddModel::Middle& middle, bool planned) {
-  auto model = std::make_shared<OddModel>(middle);
+void expect_same_answers(
+    const OddModel::Middle& middle,
+    bool planned,
+    bool own_attention = false) {
+  auto model = std::make_shared<OddModel>(middle, own_attention);
   auto plain = nn::plain_decoder(model);
   auto patched = patch(model);
   EXPECT_EQ(patched->plan() != nullptr, planned)
@@ -159,6 +169,13 @@ TEST(Patch, AnOperationWithoutKernelRunsInMlxWithItsReason) {
   auto report = patch(std::make_shared<OddModel>(middle))->report();
   EXPECT_NE(report.plan_reason.find("Sort"), std::string::npos);
   EXPECT_NE(report.summary().find("Sort"), std::string::npos);
+}
+
+TEST(Patch, AttentionInOperationsOfItsOwnRunsAsTheOriginal) {
+  auto middle = [](const mx::array& h) { return h; };
+  expect_same_answers(middle, false, true);
+  auto report = patch(std::make_shared<OddModel>(middle, true))->report();
+  EXPECT_NE(report.plan_reason.find("only attention may"), std::string::npos);
 }
 
 TEST(Patch, AStepThatReadsItsDataRunsAsTheOriginal) {

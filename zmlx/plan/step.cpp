@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/graph/fuse.h"
 #include "zmlx/graph/lift.h"
 #include "zmlx/kernels/attention.h"
 #include "zmlx/kernels/norms.h"
@@ -177,6 +178,27 @@ mx::array call_captured(
   }
 }
 
+/// Captured caches are longer than what they hold, so only what knows how many
+/// keys there are may read them. Models that attend in operations of their own
+/// would see the rest as keys of zeros.
+void check_cache_readers(const graph::Graph& graph) {
+  for (const auto& node : graph.nodes) {
+    for (const auto& operand : node.operands) {
+      const auto& storage =
+          graph.nodes[graph::storage_of(graph, operand.value).node];
+      bool attends = node.kind == graph::Kind::Kernel &&
+          graph::form_of(node.body) == graph::Form::Attention;
+      if (step_names::parse_cache(storage.name) && !attends) {
+        throw user_error(
+            "{} reads {}, which only attention may: the model attends in "
+            "operations of its own",
+            node.name,
+            storage.name);
+      }
+    }
+  }
+}
+
 } // namespace
 
 graph::Graph capture_step(const nn::Model& model, int capacity) {
@@ -211,7 +233,9 @@ graph::Graph capture_step(const nn::Model& model, int capacity) {
     outputs.push_back({step_names::keys(layer), captured[i]->keys()});
     outputs.push_back({step_names::values(layer), captured[i]->values()});
   }
-  return graph::lift(inputs, outputs, weight_names(model));
+  auto graph = graph::lift(inputs, outputs, weight_names(model));
+  check_cache_readers(graph);
+  return graph;
 }
 
 } // namespace zmlx::plan

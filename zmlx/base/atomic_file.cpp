@@ -128,6 +128,14 @@ void write_file_atomically(
     const fs::path& path,
     std::string_view content,
     unsigned mode) {
+  // The rename would put a file in the place of a device, a pipe or a link.
+  struct stat old {};
+  if (lstat(path.c_str(), &old) == 0 && !S_ISREG(old.st_mode)) {
+    throw environment_error(
+        "cannot write {}: expected a regular file or none, found something "
+        "else",
+        path.string());
+  }
   auto name = path.string() + ".XXXXXX";
   Descriptor file(mkostemp(name.data(), O_CLOEXEC));
   if (file.get() < 0) {

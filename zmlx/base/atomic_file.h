@@ -19,8 +19,9 @@ ZMLX_API std::filesystem::path private_cache_directory(std::string_view name);
 
 /// Replaces the file by `content`, whole or not at all: a temporary beside it,
 /// fsync, rename, fsync of the directory. `mode` as of open(2).
-/// EnvironmentError, naming the file and the cause, where that fails; the old
-/// file is then as it was and the temporary is gone.
+/// EnvironmentError, naming the file and the cause, where that fails or where
+/// there is something else than a regular file; the old file is then as it was
+/// and the temporary is gone.
 ZMLX_API void write_file_atomically(
     const std::filesystem::path& path,
     std::string_view content,

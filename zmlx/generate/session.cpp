@@ -78,10 +78,15 @@ class Session {
 
   int next(const std::vector<int>& tokens, double& seconds) {
     const auto start = Clock::now();
-    auto logits = decoder_.forward(tokens, state_);
-    const int token = sampler_({logits.data<float>(), logits.size()});
+    const int token = options_.sampling.temperature == 0
+        ? decoder_.next_token(tokens, state_)
+        : sample(decoder_.forward(tokens, state_));
     seconds += seconds_since(start);
     return token;
+  }
+
+  int sample(const mx::array& logits) {
+    return sampler_({logits.data<float>(), logits.size()});
   }
 
   nn::Decoder& decoder_;

@@ -182,6 +182,9 @@ Graph compact(const Graph& graph) {
         move(*made.target);
       }
     }
+    if (node.tail_of >= 0) {
+      node.tail_of = number[node.tail_of];
+    }
     result.nodes.push_back(std::move(node));
   }
   result.outputs = graph.outputs;

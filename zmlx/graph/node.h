@@ -71,6 +71,7 @@ struct Node {
   std::vector<std::string> sites; // where in the model its parts stood
   std::vector<std::string> folds; // which folds made it
   int group = -1; // nodes of one group run in one launch
+  int tail_of = -1; // runs in that node's launch, by who is done last there
 };
 
 /// A step as a list of nodes in an order that can be run. Immutable by habit:

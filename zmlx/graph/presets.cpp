@@ -38,8 +38,9 @@ const std::vector<Pattern>& patterns() {
        "rotary embedding written straight into the caches",
        {"rope_cache"}},
       {"lm_head",
-       "the last norm in the product that gives the logits",
-       {"merge_maps", "row_into_product"}},
+       "the last norm and the choice of the likeliest token in the launch that "
+       "gives the logits",
+       {"merge_maps", "row_into_product", "lm_head"}},
       {"narrow_constants",
        "scales read in the narrowest type that holds them exactly",
        {"narrow_constants"}},
@@ -187,6 +188,9 @@ std::string label_of(const Node& node) {
   auto has = [&](lang::Op op) { return uses.ops.contains(op); };
   if (has(lang::Op::Attention)) {
     return "attention";
+  }
+  if (node.tail_of >= 0) {
+    return "lm_head";
   }
   if (node.results[0].target || node.group >= 0) {
     return "rope_cache";

@@ -80,6 +80,10 @@ class Conversation {
     return host(decoder_.forward({token}, *state_));
   }
 
+  int next(int token) {
+    return decoder_.next_token({token}, *state_);
+  }
+
   size_t memory_bytes() const {
     return state_->memory_bytes();
   }
@@ -159,7 +163,7 @@ class Validation {
     while (static_cast<int>(result.tokens.size()) < tokens_ &&
            !is_stop(token)) {
       check_cancelled();
-      token = greedy(conversation.step(token));
+      token = conversation.next(token);
       result.tokens.push_back(token);
     }
     auto steps = static_cast<double>(result.tokens.size() - 1);

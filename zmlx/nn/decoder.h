@@ -58,6 +58,9 @@ class ZMLX_API Decoder {
   /// them: (vocab), float32, evaluated. The state must come from this decoder's
   /// new_state.
   virtual mx::array forward(const std::vector<int>& tokens, State& state) = 0;
+  /// The likeliest token after them, the first among equals, for who needs no
+  /// logits. Appends and refuses as forward does.
+  virtual int next_token(const std::vector<int>& tokens, State& state) = 0;
 };
 
 /// The unpatched path, stock MLX as mlx_lm runs it: growing caches, prompts in

@@ -115,7 +115,19 @@ class PlainDecoder : public Decoder {
   }
 
   mx::array forward(const std::vector<int>& tokens, State& state) override {
-    auto& mine = own(state);
+    auto logits = mx::astype(append(tokens, own(state)), mx::float32);
+    mx::eval(logits);
+    return logits;
+  }
+
+  int next_token(const std::vector<int>& tokens, State& state) override {
+    return static_cast<int>(
+        mx::argmax(append(tokens, own(state))).item<uint32_t>());
+  }
+
+ private:
+  // The logits after the last token, not evaluated yet.
+  mx::array append(const std::vector<int>& tokens, PlainState& mine) const {
     check_tokens(tokens, shape(), mine);
     auto first = tokens.begin();
     const auto last = tokens.end() - 1;
@@ -126,13 +138,9 @@ class PlainDecoder : public Decoder {
       mx::clear_cache();
       first += count;
     }
-    auto logits = run(&*last, 1, mine);
-    logits = mx::astype(mx::reshape(logits, {shape().vocab_size}), mx::float32);
-    mx::eval(logits);
-    return logits;
+    return mx::reshape(run(&*last, 1, mine), {shape().vocab_size});
   }
 
- private:
   PlainState& own(State& state) const {
     auto* mine = dynamic_cast<PlainState*>(&state);
     if (!mine || mine->owner() != this) {

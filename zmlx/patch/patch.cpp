@@ -58,6 +58,27 @@ class Patched {
         : rebuilt_state(this, model->shape(), graph_for, first, capacity);
   }
 
+  RunState& append(const std::vector<int>& tokens, nn::State& state) {
+    auto* mine = dynamic_cast<RunState*>(&state);
+    if (!mine || mine->owner() != this) {
+      throw user_error("forward: the state belongs to another decoder");
+    }
+    if (tokens.empty()) {
+      throw user_error("forward: no tokens");
+    }
+    const int vocab_size = model->shape().vocab_size;
+    for (int token : tokens) {
+      if (token < 0 || token >= vocab_size) {
+        throw user_error(
+            "forward: token {} is outside the vocabulary of {}",
+            token,
+            vocab_size);
+      }
+    }
+    mine->append(tokens);
+    return *mine;
+  }
+
   std::shared_ptr<const nn::Model> model;
   std::vector<std::string> folds;
   GraphPtr first_graph; // null: the model cannot be captured
@@ -128,7 +149,6 @@ class Patched {
 } // namespace patch_detail
 
 using patch_detail::Patched;
-using patch_detail::RunState;
 
 PatchedDecoder::PatchedDecoder(std::unique_ptr<Patched> impl)
     : impl_(std::move(impl)) {}
@@ -162,25 +182,15 @@ std::unique_ptr<nn::State> PatchedDecoder::new_state(int capacity) {
 mx::array PatchedDecoder::forward(
     const std::vector<int>& tokens,
     nn::State& state) {
-  if (impl_->original) {
-    return impl_->original->forward(tokens, state);
-  }
-  auto* mine = dynamic_cast<RunState*>(&state);
-  if (!mine || mine->owner() != impl_.get()) {
-    throw user_error("forward: the state belongs to another decoder");
-  }
-  if (tokens.empty()) {
-    throw user_error("forward: no tokens");
-  }
-  for (int token : tokens) {
-    if (token < 0 || token >= shape().vocab_size) {
-      throw user_error(
-          "forward: token {} is outside the vocabulary of {}",
-          token,
-          shape().vocab_size);
-    }
-  }
-  return mine->run(tokens);
+  return impl_->original ? impl_->original->forward(tokens, state)
+                         : impl_->append(tokens, state).logits();
+}
+
+int PatchedDecoder::next_token(
+    const std::vector<int>& tokens,
+    nn::State& state) {
+  return impl_->original ? impl_->original->next_token(tokens, state)
+                         : impl_->append(tokens, state).likeliest();
 }
 
 std::unique_ptr<PatchedDecoder> patch(

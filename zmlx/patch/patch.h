@@ -39,6 +39,7 @@ class ZMLX_API PatchedDecoder : public nn::Decoder {
   /// UserError for a token outside the vocabulary, a full context, a state of
   /// another decoder; the state is as before then.
   mx::array forward(const std::vector<int>& tokens, nn::State& state) override;
+  int next_token(const std::vector<int>& tokens, nn::State& state) override;
 
   const Report& report() const;
   /// The plan for the smallest capacity; null where there is none.

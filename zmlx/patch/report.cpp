@@ -57,8 +57,11 @@ Report make_report(const graph::Graph& folded, const plan::Plan* plan) {
   if (plan) {
     report.rounds = static_cast<int>(plan->rounds().size());
     for (int r = 0; r < report.rounds; r++) {
-      for (int n : plan->rounds()[r].nodes) {
-        round_of[n] = r;
+      const auto& round = plan->rounds()[r];
+      for (const auto* nodes : {&round.nodes, &round.tails}) {
+        for (int n : *nodes) {
+          round_of[n] = r;
+        }
       }
     }
   }

@@ -7,7 +7,7 @@
 
 namespace zmlx::patch_detail {
 
-mx::array RunState::run(const std::vector<int>& tokens) {
+void RunState::append(const std::vector<int>& tokens) {
   auto needed =
       static_cast<int64_t>(position()) + static_cast<int64_t>(tokens.size());
   if (needed > limit_) {
@@ -18,7 +18,7 @@ mx::array RunState::run(const std::vector<int>& tokens) {
         tokens.size());
   }
   make_room(static_cast<int>(needed));
-  return run_all(tokens);
+  run(tokens);
 }
 
 namespace {
@@ -60,6 +60,15 @@ class ReplayedState : public RunState {
   size_t memory_bytes() const override {
     return state_->memory_bytes() + replay_->memory_bytes();
   }
+  mx::array logits() const override {
+    return mx::array(
+        static_cast<const float*>(replay_->output(0)),
+        {shape_.vocab_size},
+        mx::float32);
+  }
+  int likeliest() const override {
+    return static_cast<int>(*static_cast<const uint32_t*>(replay_->output(1)));
+  }
 
  protected:
   void make_room(int positions) override {
@@ -72,14 +81,10 @@ class ReplayedState : public RunState {
     }
   }
 
-  mx::array run_all(const std::vector<int>& tokens) override {
+  void run(const std::vector<int>& tokens) override {
     for (size_t i = 0; i < tokens.size(); i++) {
       replay_->step(state_->ticket(), tokens[i], i + 1 == tokens.size());
     }
-    return mx::array(
-        static_cast<const float*>(replay_->output(0)),
-        {shape_.vocab_size},
-        mx::float32);
   }
 
  private:
@@ -131,14 +136,23 @@ class RebuiltState : public RunState {
     }
     return bytes;
   }
+  mx::array logits() const override {
+    auto logits =
+        mx::astype(mx::reshape(last_.at(0), {shape_.vocab_size}), mx::float32);
+    logits.eval();
+    return logits;
+  }
+  int likeliest() const override {
+    auto token = last_.at(1);
+    return static_cast<int>(token.item<uint32_t>());
+  }
 
  protected:
   void make_room(int positions) override {
     set_capacity(grown(capacity_, positions, limit_));
   }
 
-  mx::array run_all(const std::vector<int>& tokens) override {
-    auto logits = mx::array(0.0f);
+  void run(const std::vector<int>& tokens) override {
     for (int token : tokens) {
       std::vector<mx::array> inputs{
           mx::array({token}, {1, 1}),
@@ -147,13 +161,10 @@ class RebuiltState : public RunState {
       inputs.insert(inputs.end(), caches_.begin(), caches_.end());
       auto outputs = graph::to_mlx(*graph_, inputs);
       mx::eval(outputs);
-      caches_.assign(outputs.begin() + 1, outputs.end());
-      logits = outputs[0];
+      last_ = {outputs[0], outputs[1]};
+      caches_.assign(outputs.begin() + 2, outputs.end());
       position_++;
     }
-    logits = mx::astype(mx::reshape(logits, {shape_.vocab_size}), mx::float32);
-    logits.eval();
-    return logits;
   }
 
  private:
@@ -173,6 +184,7 @@ class RebuiltState : public RunState {
   const nn::DecoderShape& shape_;
   const GraphFor& graph_for_;
   std::shared_ptr<const graph::Graph> graph_;
+  std::vector<mx::array> last_; // logits and the likeliest token
   std::vector<mx::array> caches_; // keys and values of each layer in turn
   int capacity_ = 0;
   int position_ = 0;

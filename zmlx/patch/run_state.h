@@ -23,14 +23,16 @@ class RunState : public nn::State {
   const void* owner() const {
     return owner_;
   }
-  /// Appends tokens, none of them outside the vocabulary, and returns the
-  /// logits after the last: (vocab) float32, evaluated. UserError, with nothing
-  /// changed, where they do not fit in the context.
-  mx::array run(const std::vector<int>& tokens);
+  /// Appends tokens, at least one and none outside the vocabulary. UserError,
+  /// with nothing changed, where they do not fit in the context.
+  void append(const std::vector<int>& tokens);
+  /// After the last token appended: (vocab) float32, evaluated.
+  virtual mx::array logits() const = 0;
+  virtual int likeliest() const = 0;
 
  protected:
   virtual void make_room(int positions) = 0; // at most capacity()
-  virtual mx::array run_all(const std::vector<int>& tokens) = 0;
+  virtual void run(const std::vector<int>& tokens) = 0;
 
   const void* owner_;
   int limit_;

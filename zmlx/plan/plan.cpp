@@ -144,6 +144,9 @@ void Plan::schedule() {
     if (nodes[n].group >= 0) {
       first = first_of_group.emplace(nodes[n].group, first).first->second;
     }
+    if (nodes[n].tail_of >= 0) {
+      first = unit[nodes[n].tail_of];
+    }
     unit[n] = first;
     members[first].push_back(static_cast<int>(n));
   }
@@ -152,7 +155,8 @@ void Plan::schedule() {
     bool all = true;
     for (int n : group) {
       for_each_needed(nodes[n], [&](int needed) {
-        all = all && (unit[needed] < 0 || done[needed]);
+        bool within = nodes[n].tail_of >= 0 && unit[needed] == unit[n];
+        all = all && (unit[needed] < 0 || done[needed] || within);
       });
     }
     return all;
@@ -164,13 +168,25 @@ void Plan::schedule() {
     if (next == members.end()) {
       throw internal_error("a group of launches waits for itself");
     }
+    Round round;
     for (int n : next->second) {
       done[n] = true;
+      (nodes[n].tail_of >= 0 ? round.tails : round.nodes).push_back(n);
     }
-    rounds_.push_back({next->second});
+    rounds_.push_back(std::move(round));
     members.erase(next);
   }
 }
+
+namespace {
+
+std::vector<int> all_of(const Plan::Round& round) {
+  auto all = round.nodes;
+  all.insert(all.end(), round.tails.begin(), round.tails.end());
+  return all;
+}
+
+} // namespace
 
 void Plan::mark_only_for_outputs() {
   std::vector<bool> for_state(graph_->nodes.size(), false);
@@ -184,10 +200,9 @@ void Plan::mark_only_for_outputs() {
     }
   }
   for (auto& round : rounds_) {
-    round.only_for_outputs =
-        std::none_of(round.nodes.begin(), round.nodes.end(), [&](int n) {
-          return for_state[n];
-        });
+    auto nodes = all_of(round);
+    round.only_for_outputs = std::none_of(
+        nodes.begin(), nodes.end(), [&](int n) { return for_state[n]; });
   }
 }
 
@@ -197,7 +212,7 @@ void Plan::place() {
   const auto& nodes = graph_->nodes;
   std::vector<int> round_of(nodes.size(), -1);
   for (size_t r = 0; r < rounds_.size(); r++) {
-    for (int n : rounds_[r].nodes) {
+    for (int n : all_of(rounds_[r])) {
       round_of[n] = static_cast<int>(r);
     }
   }
@@ -220,7 +235,7 @@ void Plan::place() {
   for (size_t r = 0; r < rounds_.size(); r++) {
     std::erase_if(
         alive, [&](const Block& b) { return b.last < static_cast<int>(r); });
-    for (int n : rounds_[r].nodes) {
+    for (int n : all_of(rounds_[r])) {
       offsets_[n].assign(nodes[n].results.size(), -1);
       for (size_t i = 0; i < nodes[n].results.size(); i++) {
         const auto& result = nodes[n].results[i];

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,9 +22,11 @@ class ZMLX_API Plan {
       std::shared_ptr<const graph::Graph> graph,
       std::string* why);
 
-  /// Nodes that run at the same time, sharing the threads.
+  /// Nodes that run at the same time, sharing the threads, and those that the
+  /// last thread to be done runs after them, in order.
   struct Round {
     std::vector<int> nodes;
+    std::vector<int> tails;
     bool only_for_outputs = false; // no cache depends on it
   };
 
@@ -82,13 +85,18 @@ class ZMLX_API Replay {
 
   struct Round {
     std::vector<std::unique_ptr<backend::Launch>> launches;
-    bool only_for_outputs;
+    std::vector<std::unique_ptr<backend::Launch>> tails;
+    bool only_for_outputs = false;
   };
+
+  std::unique_ptr<backend::Launch> bind(int node) const;
+  void run_round(const Round& round, int part, int parts);
 
   std::shared_ptr<const Plan> plan_;
   State& state_;
   Buffer arena_;
   std::vector<Round> rounds_;
+  std::atomic<int> done_ = 0; // threads that are done with a round with tails
 };
 
 } // namespace zmlx::plan

@@ -11,28 +11,35 @@ using graph::Ref;
 
 Replay::Replay(std::shared_ptr<const Plan> plan, State& state)
     : plan_(std::move(plan)), state_(state), arena_(plan_->arena_bytes()) {
-  const auto& graph = plan_->graph();
   for (const auto& round : plan_->rounds()) {
-    Round bound{.only_for_outputs = round.only_for_outputs};
+    Round bound;
+    bound.only_for_outputs = round.only_for_outputs;
     for (int n : round.nodes) {
-      const auto& node = graph.nodes[n];
-      std::vector<backend::View> inputs;
-      for (const auto& operand : node.operands) {
-        inputs.push_back(view_of(operand));
-      }
-      std::vector<backend::View> outputs;
-      for (size_t i = 0; i < node.results.size(); i++) {
-        const auto& result = node.results[i];
-        outputs.push_back(
-            result.target ? view_of(*result.target)
-                          : view_of(
-                                {.value = {n, static_cast<int>(i)},
-                                 .view = graph::whole(result.shape)}));
-      }
-      bound.launches.push_back(plan_->executable(n)->bind(inputs, outputs));
+      bound.launches.push_back(bind(n));
+    }
+    for (int n : round.tails) {
+      bound.tails.push_back(bind(n));
     }
     rounds_.push_back(std::move(bound));
   }
+}
+
+std::unique_ptr<backend::Launch> Replay::bind(int n) const {
+  const auto& node = plan_->graph().nodes[n];
+  std::vector<backend::View> inputs;
+  for (const auto& operand : node.operands) {
+    inputs.push_back(view_of(operand));
+  }
+  std::vector<backend::View> outputs;
+  for (size_t i = 0; i < node.results.size(); i++) {
+    const auto& result = node.results[i];
+    outputs.push_back(
+        result.target ? view_of(*result.target)
+                      : view_of(
+                            {.value = {n, static_cast<int>(i)},
+                             .view = graph::whole(result.shape)}));
+  }
+  return plan_->executable(n)->bind(inputs, outputs);
 }
 
 const int32_t* Replay::cell_of(Ref ref) const {
@@ -84,6 +91,19 @@ backend::View Replay::view_of(const graph::Operand& operand) const {
   return bound;
 }
 
+void Replay::run_round(const Round& round, int part, int parts) {
+  for (const auto& launch : round.launches) {
+    launch->run(part, parts);
+  }
+  if (!round.tails.empty() &&
+      done_.fetch_add(1, std::memory_order_acq_rel) + 1 == parts) {
+    done_.store(0, std::memory_order_relaxed);
+    for (const auto& tail : round.tails) {
+      tail->run(0, 1);
+    }
+  }
+}
+
 Ticket Replay::step(Ticket ticket, int token, bool with_outputs) {
   state_.begin_step(ticket, token);
   auto& pool = backend::cpu::Pool::shared();
@@ -100,9 +120,7 @@ Ticket Replay::step(Ticket ticket, int token, bool with_outputs) {
         }
         pool.barrier();
       }
-      for (const auto& launch : round.launches) {
-        launch->run(part, parts);
-      }
+      run_round(round, part, parts);
       previous = &round;
     }
   });

@@ -226,8 +226,9 @@ graph::Graph capture_step(const nn::Model& model, int capacity) {
     captured.push_back(cache.get());
     caches.push_back(std::move(cache));
   }
+  auto logits = call_captured(model, token, caches, length);
   std::vector<graph::Named> outputs{
-      {"logits", call_captured(model, token, caches, length)}};
+      {"logits", logits}, {"likeliest", mx::argmax(logits, -1)}};
   for (size_t i = 0; i < captured.size(); i++) {
     auto layer = static_cast<int>(i);
     outputs.push_back({step_names::keys(layer), captured[i]->keys()});

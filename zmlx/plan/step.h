@@ -28,10 +28,12 @@ ZMLX_API std::optional<Cache> parse_cache(const std::string& name);
 
 /// Calls the model once on placeholders, with caches of fixed capacity and the
 /// position as an array, and lifts the graph that comes of it: one decode step,
-/// output "logits" (1, 1, vocab). While it runs, mx::fast operations become
-/// nodes of the catalogue. UserError, which says why, where the model asks for
-/// data of the step (item(), eval), or reads the caches in other operations than
-/// nn::fast().attention: then only the original computes what it computes.
+/// outputs "logits" (1, 1, vocab)
+/// and "likeliest" (1, 1) uint32, then the caches. While it runs, mx::fast
+/// operations become nodes of the catalogue. UserError, which says why, where
+/// the model asks for data of the step (item(), eval), or reads the caches in
+/// other operations than nn::fast().attention: then only the original computes
+/// what it computes.
 ZMLX_API graph::Graph capture_step(const nn::Model& model, int capacity);
 
 } // namespace zmlx::plan

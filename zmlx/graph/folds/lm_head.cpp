@@ -1,0 +1,46 @@
+// The likeliest token is looked for by whichever thread is done last with the
+// logits, while they are still in its caches: a launch fewer, and no copy of
+// the logits for who only wants the token.
+
+#include "zmlx/graph/fold.h"
+#include "zmlx/graph/fuse.h"
+#include "zmlx/graph/view.h"
+
+namespace zmlx::graph {
+namespace {
+
+constexpr const char* kName = "lm_head";
+
+bool is_argmax(const Node& node) {
+  return node.kind == Kind::Kernel && node.body.outputs.size() == 1 &&
+      node.body.outputs[0].value->op == lang::Op::ArgMax &&
+      node.body.outputs[0].value->args[0]->op == lang::Op::Input &&
+      node.operands.size() == 1;
+}
+
+void run(Graph& graph) {
+  for (auto& node : graph.nodes) {
+    if (!is_argmax(node)) {
+      continue;
+    }
+    int producer = node.operands[0].value.node;
+    auto& head = graph.nodes[producer];
+    if (head.kind == Kind::Kernel && head.group < 0 &&
+        form_of(head.body) == Form::Product) {
+      node.tail_of = producer;
+      mark(node, kName);
+      mark(head, kName);
+    }
+  }
+}
+
+const AddFold kFold({
+    .name = kName,
+    .summary = "the likeliest token is found in the launch that makes the "
+               "logits",
+    .order = 70,
+    .run = run,
+});
+
+} // namespace
+} // namespace zmlx::graph

@@ -1,19 +1,12 @@
 #include "cli/decoder.h"
 
-#include <algorithm>
-
 #include "zmlx/base/errors.h"
+#include "zmlx/base/text.h"
 #include "zmlx/patch/patch.h"
 
 namespace zmlx::cli {
 
 namespace {
-
-bool is_rule_name(const std::string& name) {
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-  });
-}
 
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> parts(1);
@@ -37,11 +30,16 @@ PatchOption parse_patch_option(const std::string& text) {
     return {PatchOption::Kind::off, {}};
   }
   auto rules = split(text);
-  if (!std::all_of(rules.begin(), rules.end(), is_rule_name)) {
+  try {
+    graph::folds_of(rules, {});
+  } catch (const UserError& error) {
+    const std::vector<std::string> words{"auto", "off"};
     throw user_error(
-        "--patch must be auto, off or names of rules such as "
-        "merge_maps,attention, got \"{}\"",
-        text);
+        "--patch: expected auto, off or names of rules with commas, got "
+        "\"{}\": {}{}",
+        text,
+        error.what(),
+        did_you_mean(text, words));
   }
   return {PatchOption::Kind::rules, std::move(rules)};
 }

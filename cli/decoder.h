@@ -16,8 +16,8 @@ struct PatchOption {
   std::vector<std::string> rules; // for Kind::rules, at least one
 };
 
-/// "auto", "off", or names of rules with commas between them. UserError for
-/// anything else.
+/// "auto", "off", or names of patterns, presets or folds with commas between
+/// them. UserError for anything else, with the nearest name.
 PatchOption parse_patch_option(const std::string& text);
 
 /// Adds --patch to `app`; the text goes to `value`, which parse_patch_option

@@ -1,11 +1,16 @@
 #include <algorithm>
-#include <iostream>
-#include <iterator>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+
+#include <poll.h>
+#include <unistd.h>
 
 #include <mlx/mlx.h>
 #include <mlx/version.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/decoder.h"
 #include "cli/interrupt.h"
@@ -21,6 +26,10 @@ namespace zmlx::cli {
 namespace {
 
 namespace mx = mlx::core;
+
+constexpr int max_int = std::numeric_limits<int>::max();
+// More than fits in any context; a stream without end is refused here.
+constexpr size_t max_prompt_bytes = 16 << 20;
 
 struct GenerateOptions {
   std::string model;
@@ -39,26 +48,31 @@ void add_options(CLI::App& app, GenerateOptions& o) {
   app.add_option("-p,--prompt", o.prompt, "The text to answer; - reads stdin")
       ->required();
   app.add_option("-m,--max-tokens", o.max_tokens, "Stop after so many tokens")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(whole_number(0, max_int))
       ->capture_default_str();
   app.add_option("--temp", o.sampling.temperature, "Temperature; 0 is greedy")
+      ->check(number())
       ->capture_default_str();
   app.add_option(
          "--top-p",
          o.sampling.top_p,
          "Sample from the likeliest tokens that make up this share; 0: all")
+      ->check(number())
       ->capture_default_str();
   app.add_option(
          "--min-p",
          o.sampling.min_p,
          "Leave out tokens below this share of the likeliest; 0: none")
+      ->check(number())
       ->capture_default_str();
   app.add_option(
          "--top-k",
          o.sampling.top_k,
          "Sample from so many of the likeliest tokens; 0: all")
+      ->transform(whole_number(0, max_int))
       ->capture_default_str();
-  app.add_option("--seed", o.sampling.seed, "Makes sampling repeatable");
+  app.add_option("--seed", o.sampling.seed, "Makes sampling repeatable")
+      ->transform(whole_number(0, std::numeric_limits<uint64_t>::max()));
   app.add_option("--system-prompt", o.system_prompt, "What the model is to be");
   app.add_flag(
       "--ignore-chat-template",
@@ -68,13 +82,29 @@ void add_options(CLI::App& app, GenerateOptions& o) {
   app.add_flag("--json", o.json, "Print one JSON document");
 }
 
-std::string prompt_text(const std::string& option) {
-  if (option != "-") {
-    return option;
+// All of stdin. Waits in slices, so that Ctrl-C ends it.
+std::string read_stdin() {
+  std::string text;
+  std::vector<char> buffer(1 << 16);
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  while (text.size() <= max_prompt_bytes) {
+    const int ready = poll(&input, 1, /* milliseconds */ 100);
+    check_interrupted();
+    if (ready <= 0) {
+      continue;
+    }
+    const auto n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (n < 0 && errno != EINTR && errno != EAGAIN) {
+      throw environment_error(
+          "cannot read the prompt from stdin: {}", std::strerror(errno));
+    }
+    if (n == 0) {
+      return text;
+    }
+    text.append(buffer.data(), std::max<ssize_t>(n, 0));
   }
-  return {
-      std::istreambuf_iterator<char>(std::cin),
-      std::istreambuf_iterator<char>()};
+  throw user_error(
+      "the prompt on stdin is longer than {}", format_bytes(max_prompt_bytes));
 }
 
 // Room for the prompt and what may follow, within the model's context.
@@ -133,10 +163,13 @@ int run_generate(const GenerateOptions& o) {
   // Checks the sampling before the model is loaded.
   generate::Sampler{o.sampling};
   catch_interrupts();
+  const auto tokenizer = load_tokenizer(o.model);
   const Prompt prompt{
-      prompt_text(o.prompt), o.system_prompt, o.ignore_chat_template};
-  auto [model, tokenizer] = load_model(o.model);
+      o.prompt == "-" ? read_stdin() : o.prompt,
+      o.system_prompt,
+      o.ignore_chat_template};
   const auto tokens = encode_prompt(prompt, tokenizer, o.model);
+  const auto model = load_weights(o.model);
   const int capacity =
       capacity_for(tokens.size(), o.max_tokens, model->shape());
   auto decoder = make_decoder(model, patch);
@@ -164,7 +197,7 @@ int run_generate(const GenerateOptions& o) {
     write(stdout, document.dump(2, ' ', false, replace) + "\n");
   } else {
     write(stdout, "\n");
-    write(stderr, summary(result));
+    std::fputs(summary(result).c_str(), stderr);
   }
   return result.finish == generate::Finish::cancelled ? exit_interrupted
                                                       : exit_ok;

@@ -13,6 +13,10 @@ class Interrupted : public std::exception {
   }
 };
 
+/// From now on Ctrl-C ends the process at once, with 130. A process that was
+/// started with the signal ignored goes on ignoring it, here and below.
+void end_on_interrupt();
+
 /// From now on the first Ctrl-C only sets interrupted(), so that a command can
 /// stop between two steps; a second one ends the process at once, with 130.
 void catch_interrupts();

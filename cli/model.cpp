@@ -7,9 +7,28 @@
 
 namespace zmlx::cli {
 
-LoadedModel load_model(const std::filesystem::path& path) {
-  // First what is small, so that its errors do not wait for the weights.
-  auto tokenizer = io::Tokenizer::load(path);
+io::Tokenizer load_tokenizer(const std::filesystem::path& path) {
+  constexpr auto expected =
+      "expected a folder with config.json and safetensors, or a .gguf file";
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status)) {
+    throw user_error("{}: {}; {}", path.string(), error.message(), expected);
+  }
+  const bool folder = std::filesystem::is_directory(status);
+  if (folder ? !std::filesystem::exists(path / "config.json", error)
+             : path.extension() != ".gguf") {
+    throw user_error(
+        "{}: {}; {}",
+        path.string(),
+        folder ? "a folder without config.json" : "not a .gguf file",
+        expected);
+  }
+  return io::Tokenizer::load(path);
+}
+
+std::shared_ptr<const nn::Model> load_weights(
+    const std::filesystem::path& path) {
   Progress progress;
   io::LoadOptions options;
   options.progress =
@@ -17,7 +36,12 @@ LoadedModel load_model(const std::filesystem::path& path) {
         check_interrupted();
         progress.update(item, done, total);
       };
-  return {models::load(path, options), std::move(tokenizer)};
+  return models::load(path, options);
+}
+
+LoadedModel load_model(const std::filesystem::path& path) {
+  auto tokenizer = load_tokenizer(path);
+  return {load_weights(path), std::move(tokenizer)};
 }
 
 std::vector<int> encode_prompt(

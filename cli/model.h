@@ -18,8 +18,16 @@ struct LoadedModel {
   io::Tokenizer tokenizer;
 };
 
-/// Loads a folder or a .gguf file, with progress on stderr where that is a
-/// terminal. Throws Interrupted after a Ctrl-C.
+/// The tokenizer of a folder or a .gguf file; UserError when `path` is neither.
+/// It is small: what can be refused with it alone is, before the weights.
+io::Tokenizer load_tokenizer(const std::filesystem::path& path);
+
+/// The weights, with progress on stderr where that is a terminal. Throws
+/// Interrupted after a Ctrl-C.
+std::shared_ptr<const nn::Model> load_weights(
+    const std::filesystem::path& path);
+
+/// Both.
 LoadedModel load_model(const std::filesystem::path& path);
 
 /// Text for the model, before it is tokens.

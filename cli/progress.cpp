@@ -36,7 +36,7 @@ void Progress::update(const std::string& item, uint64_t done, uint64_t total) {
   }
   last_ = now;
   drawn_ = true;
-  fmt::print(file_, "{}{}", erase, line(item, done, total));
+  std::fputs((erase + line(item, done, total)).c_str(), file_);
   std::fflush(file_);
 }
 

@@ -4,6 +4,7 @@
 #include <mlx/version.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/decoder.h"
 #include "cli/interrupt.h"
@@ -165,12 +166,34 @@ std::vector<std::vector<int>> encode_all(
   return prompts;
 }
 
+void check_context(
+    const std::vector<std::vector<int>>& prompts,
+    int max_tokens,
+    int context) {
+  const auto n = static_cast<int>(prompts.size());
+  const int more = (max_tokens + n - 1) / n;
+  for (int i = 0; i < n; i++) {
+    const auto size = static_cast<int64_t>(prompts[i].size());
+    if (size + more > context) {
+      throw user_error(
+          "validate: prompt {} has {} tokens and --max-tokens gives it {} "
+          "more, which is beyond the model's context of {}",
+          i + 1,
+          format_count(size),
+          format_count(more),
+          format_count(context));
+    }
+  }
+}
+
 int run_validate(ValidateCommand command) {
   catch_interrupts();
   graph::folds_of(command.patterns, {}); // refuses unknown names early
-  auto [model, tokenizer] = load_model(command.model);
+  const auto tokenizer = load_tokenizer(command.model);
   const auto prompts = encode_all(command, tokenizer);
+  const auto model = load_weights(command.model);
   auto& options = command.options;
+  check_context(prompts, options.max_tokens, model->shape().max_positions);
   options.patch.patterns = command.patterns;
   options.stop_tokens = tokenizer.eos_ids();
   options.cancelled = [] { return interrupted().load(); };
@@ -204,11 +227,11 @@ void add_options(CLI::App& app, ValidateCommand& c) {
          "-m,--max-tokens",
          c.options.max_tokens,
          "Tokens compared, over all prompts together")
-      ->check(CLI::PositiveNumber)
+      ->transform(whole_number(1, 1'000'000))
       ->capture_default_str();
   app.add_option(
          "--runs", c.options.runs, "Generations of each prompt by each side")
-      ->check(CLI::PositiveNumber)
+      ->transform(whole_number(1, 1000))
       ->capture_default_str();
   app.add_option(
       "-p,--prompt", c.prompts, "A prompt instead of the five standard ones");
@@ -222,7 +245,7 @@ void add_options(CLI::App& app, ValidateCommand& c) {
          c.reference,
          "What answers are held against: float32 activations, or off for the "
          "unpatched tokens alone")
-      ->check(CLI::IsMember({"float32", "off"}))
+      ->check(one_of({"float32", "off"}))
       ->capture_default_str();
   app.add_flag(
       "--ignore-chat-template",

@@ -107,6 +107,18 @@ TEST_F(AtomicFile, FailureLeavesNothingBehind) {
       write_file_atomically(root_ / "no" / "f", "y"), EnvironmentError);
 }
 
+TEST_F(AtomicFile, OnlyRegularFilesAreReplaced) {
+  auto pipe = root_ / "pipe", link = root_ / "link";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  fs::create_symlink(pipe, link);
+  for (const auto& path : {pipe, link}) {
+    EXPECT_THROW(write_file_atomically(path, "x"), EnvironmentError);
+  }
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_EQ(files(), 2u);
+}
+
 TEST_F(AtomicFile, ReadersSeeOneWholeContent) {
   auto path = root_ / "f";
   write_file_atomically(path, std::string(5000, 'a'));

@@ -135,7 +135,9 @@ SessionResult generate(
   }
   mx::reset_peak_memory();
   auto result = Session(decoder, state, options).run(prompt, on_token);
-  result.peak_memory_bytes = mx::get_peak_memory();
+  // The peak after a reset is 0 until something is allocated.
+  result.peak_memory_bytes =
+      std::max(mx::get_peak_memory(), mx::get_active_memory());
   return result;
 }
 

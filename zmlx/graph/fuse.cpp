@@ -12,11 +12,7 @@ using lang::Expr;
 
 Form form_of(const lang::Body& body) {
   Form form = Form::Map;
-  std::vector<Expr> roots;
-  for (const auto& output : body.outputs) {
-    roots.push_back(output.value);
-  }
-  lang::for_each_node(roots, [&](const lang::Node& node) {
+  lang::for_each_node(lang::roots(body), [&](const lang::Node& node) {
     if (node.op == lang::Op::Attention) {
       form = Form::Attention;
     } else if (node.op == lang::Op::Product) {
@@ -56,12 +52,35 @@ struct Operands {
   }
 };
 
-bool has_kernel(const Graph& graph, const Node& node, std::string* why) {
+std::vector<lang::Type> types_of(const Graph& graph, const Node& node) {
   std::vector<lang::Type> types;
   for (const auto& operand : node.operands) {
     types.push_back(graph.result(operand.value).type);
   }
-  return op::executable(node.body, types, why) != nullptr;
+  return types;
+}
+
+/// The body gives the shapes that the node's readers count on, and a back end
+/// has a stage for it.
+bool has_kernel(const Graph& graph, const Node& node, std::string* why) {
+  std::vector<lang::Shape> shapes;
+  for (const auto& operand : node.operands) {
+    shapes.push_back(operand.view.shape);
+  }
+  try {
+    const auto made = lang::infer_shapes(node.body, shapes);
+    for (size_t i = 0; i < made.size(); i++) {
+      if (made[i] != node.results[i].shape) {
+        *why = "together they make another shape";
+        return false;
+      }
+    }
+    lang::infer_types(node.body, types_of(graph, node));
+  } catch (const UserError& e) { // how these say that a body does not fit
+    *why = e.what();
+    return false;
+  }
+  return op::executable(node.body, types_of(graph, node), why) != nullptr;
 }
 
 /// True where the body reads input `number` in ways that need an array: by
@@ -71,11 +90,7 @@ bool needs_array(const lang::Body& body, int number) {
     return true;
   }
   bool needs = false;
-  std::vector<Expr> roots;
-  for (const auto& output : body.outputs) {
-    roots.push_back(output.value);
-  }
-  lang::for_each_node(roots, [&](const lang::Node& node) {
+  lang::for_each_node(lang::roots(body), [&](const lang::Node& node) {
     size_t arrays = node.op == lang::Op::Pick ? 1
         : node.op == lang::Op::Attention      ? node.args.size()
                                               : 0;
@@ -169,7 +184,7 @@ std::optional<std::vector<Expr>> add_producer(
     const auto& input = producer.body.inputs[i];
     const auto& made = producer.results[0].shape;
     std::optional<Operand> operand = producer.operands[i];
-    if (product && made.back() != read.back()) {
+    if (product && (read.empty() || made.back() != read.back())) {
       return std::nullopt;
     }
     if (product && made != read && input.role == lang::Role::Element) {
@@ -207,7 +222,10 @@ bool fuse(Graph& graph, int producer, int consumer, std::string* why) {
   if (!only_reader(graph, producer, consumer, why)) {
     return false;
   }
-  if (p.body.width.input >= 0) {
+  const auto short_ones = lang::one_a_row(p.body);
+  if (p.body.width.input >= 0 ||
+      std::find(short_ones.begin(), short_ones.end(), true) !=
+          short_ones.end()) {
     *why = "its rows have a width of their own";
     return false;
   }
@@ -226,9 +244,11 @@ bool fuse(Graph& graph, int producer, int consumer, std::string* why) {
     const auto& operand = c.operands[i];
     if (operand.value.node == producer) {
       int r = operand.value.result;
-      values.push_back(lang::as(
-          p.results[r].type,
-          lang::substitute(p.body.outputs[r].value, *places)));
+      // What was stored is read in its own type, whatever made it.
+      const auto type = p.results[r].type;
+      values.push_back(lang::cast(
+          type,
+          lang::as(type, lang::substitute(p.body.outputs[r].value, *places))));
     } else {
       values.push_back(lang::input(all.add(c.body.inputs[i], operand)));
     }
@@ -287,11 +307,11 @@ bool merge(Graph& graph, int first, int second, std::string* why) {
   add_outputs(b, in_b);
   merged.body.inputs = all.inputs;
   merged.operands = all.operands;
+  append(merged.results, b.results);
   if (!has_kernel(graph, merged, why)) {
     return false;
   }
   auto offset = static_cast<int>(a.results.size());
-  append(merged.results, b.results);
   append(merged.sites, b.sites);
   append(merged.folds, b.folds);
   graph.nodes[first] = std::move(merged);

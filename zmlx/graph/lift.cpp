@@ -1,5 +1,8 @@
 #include "zmlx/graph/lift.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/lifter.h"
 #include "zmlx/graph/primitives.h"
@@ -147,16 +150,41 @@ void Lifter::lift_one(const mx::array& a) {
   add_foreign(a, inputs, why.empty() ? "no kernel for this " + name : why);
 }
 
+namespace {
+
+/// The axes of an array in the order in which they lie in memory.
+std::vector<int> memory_order(const mx::array& a) {
+  std::vector<int> axes(a.ndim());
+  std::iota(axes.begin(), axes.end(), 0);
+  std::stable_sort(axes.begin(), axes.end(), [&](int i, int j) {
+    return a.strides()[i] > a.strides()[j];
+  });
+  return axes;
+}
+
+} // namespace
+
 void Lifter::add_constant(const mx::array& a) {
+  Node node{.kind = Kind::Constant, .name = name_of_(a)};
   mx::array value = a;
   value.eval();
-  Node node{.kind = Kind::Constant, .name = name_of_(a)};
-  node.results.push_back(result_like(a));
-  node.array = value;
-  View view{.shape = op::shape_of(value)};
-  for (auto stride : value.strides()) {
-    view.strides.push_back(stride);
+  // Storage is row-major: a transposed weight is turned back, without a copy,
+  // and seen transposed; what lies otherwise is copied.
+  auto axes = memory_order(value);
+  auto storage = mx::transpose(value, axes);
+  storage.eval();
+  View view = whole(op::shape_of(value));
+  if (storage.flags().row_contiguous) {
+    auto strides = contiguous_strides(op::shape_of(storage));
+    for (size_t i = 0; i < axes.size(); i++) {
+      view.strides[axes[i]] = strides[i];
+    }
+  } else {
+    storage = mx::contiguous(value);
+    storage.eval();
   }
+  node.results.push_back(result_like(storage));
+  node.array = storage;
   values_.insert_or_assign(
       a.id(),
       Operand{
@@ -254,8 +282,10 @@ std::optional<double> Lifter::constant_number(const Operand& operand) const {
       !lang::is_float(node.results[0].type)) {
     return std::nullopt;
   }
-  return static_cast<double>(
-      mx::astype(*node.array, mx::float32).item<float>());
+  auto value = *node.array;
+  return value.dtype() == mx::float64
+      ? value.item<double>()
+      : static_cast<double>(mx::astype(value, mx::float32).item<float>());
 }
 
 Graph Lifter::take(const std::vector<Named>& outputs) {

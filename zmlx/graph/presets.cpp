@@ -160,12 +160,8 @@ struct Uses {
 
 Uses uses_of(const lang::Body& body) {
   Uses uses;
-  std::vector<lang::Expr> roots;
   std::set<std::tuple<int, int, int>> weights;
-  for (const auto& output : body.outputs) {
-    roots.push_back(output.value);
-  }
-  lang::for_each_node(roots, [&](const lang::Node& node) {
+  lang::for_each_node(lang::roots(body), [&](const lang::Node& node) {
     uses.ops.insert(node.op);
     if (node.op == lang::Op::Product) {
       weights.insert({node.weight.w, node.weight.scales, node.weight.biases});

@@ -86,40 +86,18 @@ class Builder {
     auto base = value(operand.value);
     const auto& view = operand.view;
     if (view.at.node < 0) {
-      if (graph_.nodes[operand.value.node].kind == Kind::Constant &&
-          !base.flags().row_contiguous) {
-        return permuted(base, view);
-      }
-      if (is_whole(view, element_count(op::shape_of(base)))) {
-        return mx::reshape(base, op::to_mlx(view.shape));
-      }
-      return strided(base, view);
+      return is_whole(view, element_count(op::shape_of(base)))
+          ? mx::reshape(base, op::to_mlx(view.shape))
+          : strided(base, view);
     }
-    int axis = placed_axis(base, view);
-    auto row = mx::take(base, place(view.at), axis);
-    View rest = view;
-    rest.at = {};
-    return mx::reshape(row, op::to_mlx(rest.shape));
-  }
-
-  /// A constant that MLX holds in another order than row-major: only its axes
-  /// may be seen in another order than it has.
-  mx::array permuted(const mx::array& base, const View& view) const {
-    std::vector<int> axes;
-    for (size_t i = 0; i < view.shape.size(); i++) {
-      for (size_t j = 0; j < base.ndim(); j++) {
-        bool taken = std::find(axes.begin(), axes.end(), j) != axes.end();
-        if (!taken && base.shape(j) == view.shape[i] &&
-            base.strides()[j] == view.strides[i]) {
-          axes.push_back(static_cast<int>(j));
-          break;
-        }
-      }
-    }
-    if (axes.size() != base.ndim() || view.offset != 0) {
-      throw internal_error("to_mlx: a constant is seen in a way of its own");
-    }
-    return mx::transpose(base, axes);
+    // All places where the view may stand, of which one is taken.
+    auto all = view;
+    all.at = {};
+    all.shape.insert(all.shape.begin(), places(base, view));
+    all.strides.insert(all.strides.begin(), view.at_stride);
+    return mx::reshape(
+        mx::take(strided(base, all), place(view.at), 0),
+        op::to_mlx(view.shape));
   }
 
   mx::array strided(const mx::array& base, const View& view) const {
@@ -131,11 +109,20 @@ class Builder {
         static_cast<size_t>(view.offset));
   }
 
+  /// How many places of a placed view lie within its storage.
+  static int64_t places(const mx::array& base, const View& view) {
+    int64_t last = view.offset;
+    for (size_t i = 0; i < view.shape.size(); i++) {
+      last += std::max<int64_t>(0, (view.shape[i] - 1) * view.strides[i]);
+    }
+    return (static_cast<int64_t>(base.size()) - 1 - last) / view.at_stride + 1;
+  }
+
   /// The axis of `base` along which `at` moves the view.
   int placed_axis(const mx::array& base, const View& view) const {
     auto strides = contiguous_strides(op::shape_of(base));
     for (size_t i = 0; i < strides.size(); i++) {
-      if (strides[i] == view.at_stride && base.shape(i) > 1) {
+      if (strides[i] == view.at_stride) {
         return static_cast<int>(i);
       }
     }

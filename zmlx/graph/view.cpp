@@ -108,6 +108,12 @@ View transpose(const View& view, const std::vector<int>& axes) {
 }
 
 View broadcast_to(const View& view, const lang::Shape& shape) {
+  if (view.shape.size() > shape.size()) {
+    throw internal_error(
+        "a view of {} axes does not broadcast to {}",
+        view.shape.size(),
+        shape.size());
+  }
   View result = view;
   result.shape = shape;
   result.strides.assign(shape.size(), 0);

@@ -14,6 +14,14 @@
 
 namespace zmlx::lang {
 
+std::vector<Expr> roots(const Body& body) {
+  std::vector<Expr> trees;
+  for (const Output& output : body.outputs) {
+    trees.push_back(output.value);
+  }
+  return trees;
+}
+
 Expr Define::input(std::string name, Role role) {
   for (const Input& other : body_.inputs) {
     if (other.name == name) {

@@ -53,6 +53,9 @@ struct Body {
   RowWidth width = {};
 };
 
+/// The trees of the outputs.
+ZMLX_API std::vector<Expr> roots(const Body& body);
+
 /// Compile-time numbers of a kernel: bits, group_size, dims, the scale of an
 /// attention.
 using Attributes = std::map<std::string, double>;

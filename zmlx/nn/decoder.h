@@ -63,6 +63,10 @@ class ZMLX_API Decoder {
   virtual int next_token(const std::vector<int>& tokens, State& state) = 0;
 };
 
+/// UserError for a capacity below 1, or whose caches take more than the memory
+/// that MLX may use.
+ZMLX_API void check_capacity(const DecoderShape& shape, int capacity);
+
 /// The unpatched path, stock MLX as mlx_lm runs it: growing caches, prompts in
 /// chunks of 2048 of which only the caches are evaluated, mx::fast.
 ZMLX_API std::unique_ptr<Decoder> plain_decoder(

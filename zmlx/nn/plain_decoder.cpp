@@ -81,14 +81,6 @@ class PlainState : public State {
   int capacity_;
 };
 
-uint64_t bytes_per_position(const DecoderShape& shape) {
-  uint64_t bytes = 0;
-  for (auto& cache : shape.caches) {
-    bytes += uint64_t{2} * cache.kv_heads * cache.head_dim * cache.dtype.size();
-  }
-  return bytes;
-}
-
 class PlainDecoder : public Decoder {
  public:
   explicit PlainDecoder(std::shared_ptr<const Model> model)
@@ -99,18 +91,7 @@ class PlainDecoder : public Decoder {
   }
 
   std::unique_ptr<State> new_state(int capacity) override {
-    if (capacity < 1) {
-      throw user_error("capacity must be at least 1 token, got {}", capacity);
-    }
-    const uint64_t bytes = bytes_per_position(shape()) * capacity;
-    if (bytes > mx::get_memory_limit()) {
-      throw user_error(
-          "a context of {} tokens takes {} MiB, more than the {} MiB that this "
-          "machine gives",
-          capacity,
-          bytes >> 20,
-          mx::get_memory_limit() >> 20);
-    }
+    check_capacity(shape(), capacity);
     return std::make_unique<PlainState>(this, shape().caches.size(), capacity);
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <mutex>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/fold.h"
@@ -19,58 +20,58 @@ constexpr int kFirstCapacity = 512;
 using GraphPtr = std::shared_ptr<const graph::Graph>;
 using PlanPtr = std::shared_ptr<const plan::Plan>;
 
-/// A model, its folds, and the steps made so far, one a capacity.
-class Patched {
+/// A model, its folded step, and its plans, one a capacity.
+class Patched : public std::enable_shared_from_this<Patched> {
  public:
   Patched(std::shared_ptr<const nn::Model> model, const PatchOptions& options)
-      : model(std::move(model)),
-        folds(graph::folds_of(options.patterns, options.exclude)) {
-    auto start = std::chrono::steady_clock::now();
-    graph_for = [this](int capacity) { return graph_of(capacity); };
-    plan_for = [this](int capacity) { return plan_of(capacity); };
+      : model(std::move(model)) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto folds = graph::folds_of(options.patterns, options.exclude);
     std::string why;
     try {
-      lift_first(&why);
+      lift(folds, &why);
     } catch (const UserError& e) {
       why = e.what();
       original = nn::plain_decoder(this->model);
     }
-    describe(why);
-    std::chrono::duration<double> spent =
+    describe(folds, why);
+    const std::chrono::duration<double> spent =
         std::chrono::steady_clock::now() - start;
     report.capture_seconds = spent.count();
-  }
-
-  int first_capacity() const {
-    return std::min(kFirstCapacity, std::max(1, model->shape().max_positions));
   }
 
   std::unique_ptr<nn::State> new_state(int capacity) {
     if (original) {
       return original->new_state(capacity);
     }
-    if (capacity < 1) {
-      throw user_error("capacity must be at least 1 token, got {}", capacity);
-    }
-    int first = std::min(capacity, first_capacity());
-    return first_plan
-        ? replayed_state(this, model->shape(), plan_for, first, capacity)
-        : rebuilt_state(this, model->shape(), graph_for, first, capacity);
+    nn::check_capacity(model->shape(), capacity);
+    return step_plan ? replayed_state(
+                           shared_from_this(),
+                           model->shape(),
+                           plan_for_,
+                           kFirstCapacity,
+                           capacity)
+                     : rebuilt_state(
+                           shared_from_this(),
+                           model->shape(),
+                           graph_for_,
+                           kFirstCapacity,
+                           capacity);
   }
 
-  RunState& append(const std::vector<int>& tokens, nn::State& state) {
+  RunState& append(const std::vector<int>& tokens, nn::State& state) const {
     auto* mine = dynamic_cast<RunState*>(&state);
     if (!mine || mine->owner() != this) {
       throw user_error("forward: the state belongs to another decoder");
     }
     if (tokens.empty()) {
-      throw user_error("forward: no tokens");
+      throw user_error("forward: expected at least one token, got none");
     }
     const int vocab_size = model->shape().vocab_size;
     for (int token : tokens) {
       if (token < 0 || token >= vocab_size) {
         throw user_error(
-            "forward: token {} is outside the vocabulary of {}",
+            "forward: token {} is not in the vocabulary of {} tokens",
             token,
             vocab_size);
       }
@@ -80,29 +81,28 @@ class Patched {
   }
 
   std::shared_ptr<const nn::Model> model;
-  std::vector<std::string> folds;
-  GraphPtr first_graph; // null: the model cannot be captured
-  PlanPtr first_plan; // null: parts of the step have no kernel
+  GraphPtr step; // null: the model cannot be captured
+  PlanPtr step_plan; // null: parts of the step have no kernel
   std::unique_ptr<nn::Decoder> original; // where nothing could be captured
   Report report;
 
  private:
-  void lift_first(std::string* why) {
-    auto lifted = plan::capture_step(*model, first_capacity());
+  void lift(const std::vector<std::string>& folds, std::string* why) {
+    auto lifted = plan::capture_step(*model, kFirstCapacity);
     report.captured = static_cast<int>(std::count_if(
         lifted.nodes.begin(), lifted.nodes.end(), [](const auto& node) {
           return node.kind == graph::Kind::Kernel ||
               node.kind == graph::Kind::Foreign;
         }));
-    first_graph =
+    step =
         std::make_shared<const graph::Graph>(graph::apply_folds(lifted, folds));
-    first_plan = plan::Plan::make(first_graph, why);
+    step_plan = plan::Plan::make(step, why);
   }
 
-  void describe(const std::string& why) {
-    int captured = report.captured;
-    if (first_graph) {
-      report = make_report(*first_graph, first_plan.get());
+  void describe(const std::vector<std::string>& folds, const std::string& why) {
+    const int captured = report.captured;
+    if (step) {
+      report = make_report(*step, step_plan.get());
     }
     report.model_type = model->shape().model_type;
     report.layers = static_cast<int>(model->shape().caches.size());
@@ -111,22 +111,18 @@ class Patched {
     report.plan_reason = why;
   }
 
-  GraphPtr graph_of(int capacity) {
-    if (capacity == first_capacity()) {
-      return first_graph;
-    }
-    auto& graph = graphs_[capacity];
-    if (!graph) {
-      graph = std::make_shared<const graph::Graph>(
-          graph::apply_folds(plan::capture_step(*model, capacity), folds));
-    }
-    return graph;
+  GraphPtr graph_of(int capacity) const {
+    return capacity == kFirstCapacity
+        ? step
+        : std::make_shared<const graph::Graph>(
+              plan::with_capacity(*step, capacity));
   }
 
   PlanPtr plan_of(int capacity) {
-    if (capacity == first_capacity()) {
-      return first_plan;
+    if (capacity == kFirstCapacity) {
+      return step_plan;
     }
+    std::lock_guard lock(mutex_);
     auto& plan = plans_[capacity];
     if (!plan) {
       std::string why;
@@ -138,19 +134,17 @@ class Patched {
     return plan;
   }
 
-  std::map<int, GraphPtr> graphs_;
-  std::map<int, PlanPtr> plans_;
-
- public:
-  GraphFor graph_for;
-  PlanFor plan_for;
+  std::mutex mutex_;
+  std::map<int, PlanPtr> plans_; // beyond the first capacity
+  const GraphFor graph_for_ = [this](int c) { return graph_of(c); };
+  const PlanFor plan_for_ = [this](int c) { return plan_of(c); };
 };
 
 } // namespace patch_detail
 
 using patch_detail::Patched;
 
-PatchedDecoder::PatchedDecoder(std::unique_ptr<Patched> impl)
+PatchedDecoder::PatchedDecoder(std::shared_ptr<Patched> impl)
     : impl_(std::move(impl)) {}
 
 PatchedDecoder::~PatchedDecoder() = default;
@@ -164,11 +158,11 @@ const Report& PatchedDecoder::report() const {
 }
 
 const plan::Plan* PatchedDecoder::plan() const {
-  return impl_->first_plan.get();
+  return impl_->step_plan.get();
 }
 
 const graph::Graph* PatchedDecoder::graph() const {
-  return impl_->first_graph.get();
+  return impl_->step.get();
 }
 
 const std::shared_ptr<const nn::Model>& PatchedDecoder::model() const {
@@ -197,7 +191,7 @@ std::unique_ptr<PatchedDecoder> patch(
     std::shared_ptr<const nn::Model> model,
     const PatchOptions& options) {
   return std::unique_ptr<PatchedDecoder>(
-      new PatchedDecoder(std::make_unique<Patched>(std::move(model), options)));
+      new PatchedDecoder(std::make_shared<Patched>(std::move(model), options)));
 }
 
 std::unique_ptr<nn::Decoder> unpatch(std::unique_ptr<PatchedDecoder> patched) {

@@ -27,8 +27,9 @@ struct PatchOptions {
 
 /// A model that decodes by replaying a plan: a Decoder with the same answers.
 /// Where the step cannot be captured or planned, it runs as the original, or as
-/// MLX arrays with the kernels that there are, and report() says why. Copies of
-/// nothing: the model's weights are read in place and kept alive.
+/// MLX arrays with the kernels that there are, and report() says why. The
+/// model's weights are read in place and kept alive; narrowed copies of its
+/// scales (fold narrow_constants) are its own.
 class ZMLX_API PatchedDecoder : public nn::Decoder {
  public:
   ~PatchedDecoder() override;
@@ -52,8 +53,8 @@ class ZMLX_API PatchedDecoder : public nn::Decoder {
   friend std::unique_ptr<PatchedDecoder> patch(
       std::shared_ptr<const nn::Model> model,
       const PatchOptions& options);
-  explicit PatchedDecoder(std::unique_ptr<patch_detail::Patched> impl);
-  std::unique_ptr<patch_detail::Patched> impl_;
+  explicit PatchedDecoder(std::shared_ptr<patch_detail::Patched> impl);
+  std::shared_ptr<patch_detail::Patched> impl_;
 };
 
 /// Captures one decode step of the model, lifts it into kernels, folds them and

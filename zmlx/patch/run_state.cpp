@@ -1,6 +1,7 @@
 #include "zmlx/patch/run_state.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/to_mlx.h"
@@ -23,29 +24,30 @@ void RunState::append(const std::vector<int>& tokens) {
 
 namespace {
 
-/// The least doubling of `capacity` that holds `positions`, up to `limit`.
-int grown(int capacity, int positions, int limit) {
+/// The least doubling of `capacity` that holds `positions`. It may pass the
+/// limit of the conversation: memory that no token reaches costs nothing, and
+/// plans of equal capacity are shared.
+int grown(int capacity, int positions) {
   int64_t result = capacity;
   while (result < positions) {
-    result = std::min<int64_t>(2 * result, limit);
+    result *= 2;
   }
-  return static_cast<int>(result);
+  return static_cast<int>(
+      std::min<int64_t>(result, std::numeric_limits<int>::max()));
 }
 
 class ReplayedState : public RunState {
  public:
   ReplayedState(
-      const void* owner,
+      std::shared_ptr<const void> owner,
       const nn::DecoderShape& shape,
       const PlanFor& plan_for,
       std::unique_ptr<plan::State> state,
       int limit)
-      : RunState(owner, limit),
+      : RunState(std::move(owner), limit),
         shape_(shape),
         plan_for_(plan_for),
-        state_(std::move(state)) {
-    bind();
-  }
+        state_(std::move(state)) {}
 
   int position() const override {
     return state_->position();
@@ -58,7 +60,7 @@ class ReplayedState : public RunState {
         owner_, shape_, plan_for_, state_->copy(), limit_);
   }
   size_t memory_bytes() const override {
-    return state_->memory_bytes() + replay_->memory_bytes();
+    return state_->memory_bytes() + (replay_ ? replay_->memory_bytes() : 0);
   }
   mx::array logits() const override {
     return mx::array(
@@ -72,12 +74,13 @@ class ReplayedState : public RunState {
 
  protected:
   void make_room(int positions) override {
-    int capacity = grown(state_->capacity(), positions, limit_);
+    int capacity = grown(state_->capacity(), positions);
     if (capacity > state_->capacity()) {
-      auto plan = plan_for_(capacity); // may throw: before anything changes
-      replay_.reset();
       state_->grow(capacity);
-      bind();
+      replay_.reset(); // it is bound to the old buffers
+    }
+    if (!replay_) {
+      replay_ = std::make_unique<plan::Replay>(plan_for_(capacity), *state_);
     }
   }
 
@@ -88,11 +91,6 @@ class ReplayedState : public RunState {
   }
 
  private:
-  void bind() {
-    replay_ =
-        std::make_unique<plan::Replay>(plan_for_(state_->capacity()), *state_);
-  }
-
   const nn::DecoderShape& shape_;
   const PlanFor& plan_for_;
   std::unique_ptr<plan::State> state_;
@@ -102,12 +100,14 @@ class ReplayedState : public RunState {
 class RebuiltState : public RunState {
  public:
   RebuiltState(
-      const void* owner,
+      std::shared_ptr<const void> owner,
       const nn::DecoderShape& shape,
       const GraphFor& graph_for,
       int first,
       int limit)
-      : RunState(owner, limit), shape_(shape), graph_for_(graph_for) {
+      : RunState(std::move(owner), limit),
+        shape_(shape),
+        graph_for_(graph_for) {
     for (const auto& cache : shape.caches) {
       for (int i = 0; i < 2; i++) {
         caches_.push_back(
@@ -149,7 +149,7 @@ class RebuiltState : public RunState {
 
  protected:
   void make_room(int positions) override {
-    set_capacity(grown(capacity_, positions, limit_));
+    set_capacity(grown(capacity_, positions));
   }
 
   void run(const std::vector<int>& tokens) override {
@@ -172,12 +172,15 @@ class RebuiltState : public RunState {
     if (capacity == capacity_) {
       return;
     }
-    graph_ = graph_for_(capacity);
-    for (auto& cache : caches_) {
-      cache = mx::pad(
-          cache, {{0, 0}, {0, 0}, {0, capacity - cache.shape(2)}, {0, 0}});
+    auto graph = graph_for_(capacity);
+    std::vector<mx::array> caches;
+    for (const auto& cache : caches_) {
+      int more = capacity - cache.shape(2);
+      caches.push_back(mx::pad(cache, {{0, 0}, {0, 0}, {0, more}, {0, 0}}));
     }
-    mx::eval(caches_);
+    mx::eval(caches);
+    graph_ = std::move(graph);
+    caches_ = std::move(caches);
     capacity_ = capacity;
   }
 
@@ -193,13 +196,13 @@ class RebuiltState : public RunState {
 } // namespace
 
 std::unique_ptr<RunState> replayed_state(
-    const void* owner,
+    std::shared_ptr<const void> owner,
     const nn::DecoderShape& shape,
     const PlanFor& plan_for,
     int first,
     int limit) {
   return std::make_unique<ReplayedState>(
-      owner,
+      std::move(owner),
       shape,
       plan_for,
       std::make_unique<plan::State>(shape.caches, first),
@@ -207,12 +210,13 @@ std::unique_ptr<RunState> replayed_state(
 }
 
 std::unique_ptr<RunState> rebuilt_state(
-    const void* owner,
+    std::shared_ptr<const void> owner,
     const nn::DecoderShape& shape,
     const GraphFor& graph_for,
     int first,
     int limit) {
-  return std::make_unique<RebuiltState>(owner, shape, graph_for, first, limit);
+  return std::make_unique<RebuiltState>(
+      std::move(owner), shape, graph_for, first, limit);
 }
 
 } // namespace zmlx::patch_detail

@@ -14,14 +14,15 @@ namespace mx = mlx::core;
 /// A conversation with a patched model: a state that runs itself.
 class RunState : public nn::State {
  public:
-  RunState(const void* owner, int limit) : owner_(owner), limit_(limit) {}
+  /// Keeps its owner, the patched model, alive.
+  RunState(std::shared_ptr<const void> owner, int limit)
+      : owner_(std::move(owner)), limit_(limit) {}
 
   int capacity() const override {
     return limit_;
   }
-  /// The decoder that made it.
   const void* owner() const {
-    return owner_;
+    return owner_.get();
   }
   /// Appends tokens, at least one and none outside the vocabulary. UserError,
   /// with nothing changed, where they do not fit in the context.
@@ -34,7 +35,7 @@ class RunState : public nn::State {
   virtual void make_room(int positions) = 0; // at most capacity()
   virtual void run(const std::vector<int>& tokens) = 0;
 
-  const void* owner_;
+  std::shared_ptr<const void> owner_;
   int limit_;
 };
 
@@ -45,9 +46,9 @@ using GraphFor =
     std::function<std::shared_ptr<const graph::Graph>(int capacity)>;
 
 /// Replays a plan. The caches begin with room for `first` tokens and double
-/// when full. `plan_for` must outlive the state.
+/// when full. `shape` and the function belong to the owner.
 std::unique_ptr<RunState> replayed_state(
-    const void* owner,
+    std::shared_ptr<const void> owner,
     const nn::DecoderShape& shape,
     const PlanFor& plan_for,
     int first,
@@ -57,7 +58,7 @@ std::unique_ptr<RunState> replayed_state(
 /// are and MLX's own primitives for the rest: for steps that no plan can run.
 /// Caches are MLX values, made anew each step.
 std::unique_ptr<RunState> rebuilt_state(
-    const void* owner,
+    std::shared_ptr<const void> owner,
     const nn::DecoderShape& shape,
     const GraphFor& graph_for,
     int first,

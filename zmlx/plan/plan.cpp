@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/view.h"
@@ -36,25 +37,25 @@ void for_each_needed(const Node& node, Visit visit) {
   }
 }
 
-/// An earlier state of a cache must not be read once it is overwritten.
+/// A cache must not be read as it was before a write: nothing orders the two.
 bool reads_overwritten(const graph::Graph& graph, std::string* why) {
+  std::set<Ref> overwritten;
+  for (const auto& node : graph.nodes) {
+    for (const auto& result : node.results) {
+      if (result.target && !overwritten.insert(result.target->value).second) {
+        *why = fmt::format("{} writes what is written already", node.name);
+        return true;
+      }
+    }
+  }
   for (const auto& node : graph.nodes) {
     for (const auto& operand : node.operands) {
-      Ref ref = operand.value;
-      if (graph.nodes[ref.node].kind != Kind::Placeholder) {
-        continue;
-      }
-      for (const auto& other : graph.nodes) {
-        for (const auto& result : other.results) {
-          if (result.target &&
-              graph::storage_of(graph, result.target->value) == ref) {
-            *why = fmt::format(
-                "{} reads {} as it was before the step",
-                node.name,
-                graph.nodes[ref.node].name);
-            return true;
-          }
-        }
+      if (overwritten.contains(operand.value)) {
+        *why = fmt::format(
+            "{} reads {} as it was before the step",
+            node.name,
+            graph.nodes[operand.value.node].name);
+        return true;
       }
     }
   }

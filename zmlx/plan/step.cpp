@@ -6,6 +6,7 @@
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/fuse.h"
 #include "zmlx/graph/lift.h"
+#include "zmlx/graph/view.h"
 #include "zmlx/kernels/attention.h"
 #include "zmlx/kernels/norms.h"
 #include "zmlx/kernels/quant.h"
@@ -52,12 +53,16 @@ class CapturedCache : public nn::KVCache {
         position_(std::move(position)) {}
 
   nn::Position offset() const override {
-    return position_;
+    return updated_ ? position_ + 1 : position_;
   }
 
   std::pair<mx::array, mx::array> update_and_fetch(
       const mx::array& keys,
       const mx::array& values) override {
+    if (updated_) {
+      throw user_error("a step updates one cache twice");
+    }
+    updated_ = true;
     auto start = mx::reshape(position_, {1});
     keys_ = mx::slice_update(keys_, keys, start, {2});
     values_ = mx::slice_update(values_, values, start, {2});
@@ -75,6 +80,7 @@ class CapturedCache : public nn::KVCache {
   mx::array keys_;
   mx::array values_;
   mx::array position_;
+  bool updated_ = false;
 };
 
 mx::array inverse_frequencies(int dims, float base) {
@@ -118,14 +124,46 @@ mx::array captured_dequantize(
   return dequantize(w, scales, *biases);
 }
 
+/// MLX's norms and attention give the common type of their operands.
+mx::array in_common_type(
+    const mx::array& x,
+    const std::vector<std::optional<mx::array>>& others) {
+  auto type = x.dtype();
+  for (const auto& other : others) {
+    type = other ? mx::promote_types(type, other->dtype()) : type;
+  }
+  return mx::astype(x, type);
+}
+
+mx::array captured_rms_norm(
+    const mx::array& x,
+    const std::optional<mx::array>& weight,
+    float eps) {
+  auto in = in_common_type(x, {weight});
+  return weight ? kernels::rmsnorm(in, *weight, eps)
+                : kernels::rms_norm_no_weight(in, eps);
+}
+
+mx::array captured_layer_norm(
+    const mx::array& x,
+    const std::optional<mx::array>& weight,
+    const std::optional<mx::array>& bias,
+    float eps) {
+  auto in = in_common_type(x, {weight, bias});
+  if (!weight && !bias) {
+    return kernels::layer_norm_no_weight(in, eps);
+  }
+  return kernels::layernorm(
+      in,
+      weight.value_or(mx::array(1.0f, in.dtype())),
+      bias.value_or(mx::array(0.0f, in.dtype())),
+      eps);
+}
+
 nn::FastOps captured_ops(const mx::array& length) {
   nn::FastOps ops = nn::fast();
-  ops.rms_norm = [](const mx::array& x,
-                    const std::optional<mx::array>& weight,
-                    float eps) {
-    return weight ? kernels::rmsnorm(x, *weight, eps)
-                  : kernels::rms_norm_no_weight(x, eps);
-  };
+  ops.rms_norm = captured_rms_norm;
+  ops.layer_norm = captured_layer_norm;
   ops.rope = captured_rope;
   ops.attention = [length](
                       const mx::array& q,
@@ -137,7 +175,8 @@ nn::FastOps captured_ops(const mx::array& length) {
     if (mask) {
       throw user_error("a step's attention has a mask of its own");
     }
-    return kernels::decode_attention.with({{"scale", scale}})(q, k, v, length);
+    return kernels::decode_attention.with({{"scale", scale}})(
+        in_common_type(q, {k, v}), k, v, length);
   };
   ops.dequantize = captured_dequantize;
   return ops;
@@ -170,7 +209,12 @@ mx::array call_captured(
     return model.forward(token, caches);
   } catch (const UserError&) {
     throw;
-  } catch (const std::exception& e) {
+  } catch (const InternalError&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& e) { // MLX, of what has no data
+
     throw user_error(
         "the step of a {} model cannot be captured: {}",
         model.shape().model_type,
@@ -179,21 +223,31 @@ mx::array call_captured(
 }
 
 /// Captured caches are longer than what they hold, so only what knows how many
-/// keys there are may read them. Models that attend in operations of their own
-/// would see the rest as keys of zeros.
+/// keys there are may read them, whole. Models that attend in operations of
+/// their own would see the rest as keys of zeros.
 void check_cache_readers(const graph::Graph& graph) {
   for (const auto& node : graph.nodes) {
-    for (const auto& operand : node.operands) {
-      const auto& storage =
-          graph.nodes[graph::storage_of(graph, operand.value).node];
-      bool attends = node.kind == graph::Kind::Kernel &&
-          graph::form_of(node.body) == graph::Form::Attention;
-      if (step_names::parse_cache(storage.name) && !attends) {
+    const bool attends = node.kind == graph::Kind::Kernel &&
+        graph::form_of(node.body) == graph::Form::Attention;
+    for (size_t i = 0; i < node.operands.size(); i++) {
+      const auto& operand = node.operands[i];
+      const auto& storage = graph::storage_shape(graph, operand.value);
+      const auto& name =
+          graph.nodes[graph::storage_of(graph, operand.value).node].name;
+      const bool is_cache = step_names::parse_cache(name).has_value();
+      const bool is_key_or_value = attends && (i == 1 || i == 2);
+      if (is_cache && !is_key_or_value) {
         throw user_error(
             "{} reads {}, which only attention may: the model attends in "
             "operations of its own",
             node.name,
-            storage.name);
+            name);
+      }
+      if (is_key_or_value &&
+          (!is_cache ||
+           !graph::is_whole(operand.view, graph::element_count(storage)))) {
+        throw user_error(
+            "attention reads other keys than those of its cache, or a part");
       }
     }
   }
@@ -226,7 +280,14 @@ graph::Graph capture_step(const nn::Model& model, int capacity) {
     captured.push_back(cache.get());
     caches.push_back(std::move(cache));
   }
-  auto logits = call_captured(model, token, caches, length);
+  auto logits =
+      mx::astype(call_captured(model, token, caches, length), mx::float32);
+  if (logits.size() != static_cast<size_t>(model.shape().vocab_size)) {
+    throw user_error(
+        "the step gives {} logits for a vocabulary of {}",
+        logits.size(),
+        model.shape().vocab_size);
+  }
   std::vector<graph::Named> outputs{
       {"logits", logits}, {"likeliest", mx::argmax(logits, -1)}};
   for (size_t i = 0; i < captured.size(); i++) {
@@ -237,6 +298,43 @@ graph::Graph capture_step(const nn::Model& model, int capacity) {
   auto graph = graph::lift(inputs, outputs, weight_names(model));
   check_cache_readers(graph);
   return graph;
+}
+
+graph::Graph with_capacity(const graph::Graph& step, int capacity) {
+  graph::Graph result = step;
+  auto resize = [&](graph::Operand& operand, bool is_part) {
+    const auto storage = graph::storage_of(result, operand.value);
+    if (!step_names::parse_cache(result.nodes[storage.node].name)) {
+      return;
+    }
+    auto& view = operand.view;
+    auto all = graph::whole(result.result(storage).shape);
+    if (is_part) {
+      view.at_stride = all.strides[2];
+      view.strides = all.strides;
+    } else {
+      view = all;
+    }
+  };
+  for (auto& node : result.nodes) {
+    if (step_names::parse_cache(node.name)) {
+      node.results[0].shape[2] = capacity;
+      node.array.reset(); // its shape was the old one
+    }
+    for (auto& operand : node.operands) {
+      resize(operand, false);
+    }
+    for (auto& made : node.results) {
+      if (made.target) {
+        resize(*made.target, true);
+      }
+    }
+  }
+  for (auto& output : result.outputs) {
+    resize(output.value, false);
+  }
+  graph::check(result);
+  return result;
 }
 
 } // namespace zmlx::plan

@@ -36,4 +36,8 @@ ZMLX_API std::optional<Cache> parse_cache(const std::string& name);
 /// what it computes.
 ZMLX_API graph::Graph capture_step(const nn::Model& model, int capacity);
 
+/// The step for caches of another capacity: capture, folds and constants are
+/// shared with `step`.
+ZMLX_API graph::Graph with_capacity(const graph::Graph& step, int capacity);
+
 } // namespace zmlx::plan

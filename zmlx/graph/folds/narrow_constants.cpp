@@ -3,6 +3,8 @@
 // one of their values: half the bytes of a dense product, a sixth of a 4-bit
 // one in groups of 32.
 
+#include <algorithm>
+
 #include "zmlx/graph/fold.h"
 #include "zmlx/graph/view.h"
 
@@ -15,68 +17,93 @@ bool is_exact(const mx::array& wide, const mx::array& narrow) {
   return mx::array_equal(mx::astype(narrow, mx::float32), wide).item<bool>();
 }
 
-/// The floating arrays of the node's weights, as operand numbers.
-std::vector<int> parts_of_weights(const Node& node) {
-  std::vector<int> parts;
-  std::vector<lang::Expr> roots;
-  for (const auto& output : node.body.outputs) {
-    roots.push_back(output.value);
-  }
-  lang::for_each_node(roots, [&](const lang::Node& n) {
+/// The floating arrays of each weight, as operand numbers. Those of one weight
+/// share a type.
+std::vector<std::vector<int>> parts_of_weights(const Node& node) {
+  std::vector<std::vector<int>> parts;
+  lang::for_each_node(lang::roots(node.body), [&](const lang::Node& n) {
     if (n.op != lang::Op::Product) {
       return;
     }
     if (n.weight.format == lang::WeightFormat::Dense) {
-      parts.push_back(n.weight.w);
+      parts.push_back({n.weight.w});
     } else {
-      parts.push_back(n.weight.scales);
-      parts.push_back(n.weight.biases);
+      parts.push_back({n.weight.scales, n.weight.biases});
     }
   });
   return parts;
 }
 
-bool narrow(Graph& graph, int constant) {
-  auto& node = graph.nodes[constant];
-  auto& result = node.results[0];
-  if (node.kind != Kind::Constant || result.type != lang::Type::F32) {
-    return false;
-  }
-  for (auto dtype : {mx::float16, mx::bfloat16}) {
-    // The cast keeps the order in memory, and with it the readers' strides.
+/// The arrays in `dtype`; none where one of them is not float32 or not exact.
+std::vector<mx::array> narrowed(
+    const Graph& graph,
+    const std::vector<int>& constants,
+    mx::Dtype dtype) {
+  std::vector<mx::array> narrow;
+  for (int constant : constants) {
+    const auto& node = graph.nodes[constant];
+    if (node.kind != Kind::Constant ||
+        node.results[0].type != lang::Type::F32) {
+      return {};
+    }
     auto half = mx::astype(*node.array, dtype);
-    if (is_exact(*node.array, half) &&
-        half.strides() == node.array->strides()) {
-      node.array = half;
-      result.type = dtype == mx::float16 ? lang::Type::F16 : lang::Type::BF16;
+    if (!is_exact(*node.array, half)) {
+      return {};
+    }
+    narrow.push_back(half);
+  }
+  return narrow;
+}
+
+bool narrow(Graph& graph, const std::vector<int>& constants) {
+  for (auto dtype : {mx::float16, mx::bfloat16}) {
+    auto arrays = narrowed(graph, constants, dtype);
+    for (size_t i = 0; i < arrays.size(); i++) {
+      auto& node = graph.nodes[constants[i]];
+      node.array = arrays[i];
+      node.results[0].type =
+          dtype == mx::float16 ? lang::Type::F16 : lang::Type::BF16;
+    }
+    if (!arrays.empty()) {
       return true;
     }
   }
   return false;
 }
 
+/// What a kernel stores must not follow the type of what it reads.
+void fix_types(Node& node) {
+  for (size_t o = 0; o < node.results.size(); o++) {
+    node.body.outputs[o].fixed = node.results[o].type;
+    node.body.outputs[o].like = -1;
+  }
+  mark(node, kName);
+}
+
 void run(Graph& graph) {
-  auto all_readers = readers(graph);
+  const auto all_readers = readers(graph);
+  auto only_kernels_read = [&](int constant) {
+    const auto& list = all_readers[constant];
+    return std::all_of(list.begin(), list.end(), [&](const Reader& reader) {
+      return reader.node >= 0 && graph.nodes[reader.node].kind == Kind::Kernel;
+    });
+  };
   for (size_t n = 0; n < graph.nodes.size(); n++) {
     if (graph.nodes[n].kind != Kind::Kernel) {
       continue;
     }
-    for (int part : parts_of_weights(graph.nodes[n])) {
-      int constant = graph.nodes[n].operands[part].value.node;
-      bool only_kernels = true;
-      for (const auto& reader : all_readers[constant]) {
-        only_kernels = only_kernels && reader.node >= 0 &&
-            graph.nodes[reader.node].kind == Kind::Kernel;
+    for (const auto& parts : parts_of_weights(graph.nodes[n])) {
+      std::vector<int> constants;
+      for (int part : parts) {
+        constants.push_back(graph.nodes[n].operands[part].value.node);
       }
-      if (only_kernels && narrow(graph, constant)) {
-        // What the readers store must not follow the type of what they read.
+      if (!std::all_of(constants.begin(), constants.end(), only_kernels_read) ||
+          !narrow(graph, constants)) {
+        continue;
+      }
+      for (int constant : constants) {
         for (const auto& reader : all_readers[constant]) {
-          auto& node = graph.nodes[reader.node];
-          for (size_t o = 0; o < node.results.size(); o++) {
-            node.body.outputs[o].fixed = node.results[o].type;
-            node.body.outputs[o].like = -1;
-          }
-          mark(node, kName);
+          fix_types(graph.nodes[reader.node]);
         }
       }
     }

@@ -15,15 +15,20 @@ bool writes_cache(const Node& node) {
       node.results[0].target.has_value();
 }
 
-/// The node that makes the first operand which no placeholder or constant is.
+/// The one kernel that makes all that the node reads, beside what is given; -1
+/// where there are none or several.
 int source_of(const Graph& graph, const Node& node) {
+  int source = -1;
   for (const auto& operand : node.operands) {
-    auto kind = graph.nodes[operand.value.node].kind;
-    if (kind == Kind::Kernel) {
-      return operand.value.node;
+    if (graph.nodes[operand.value.node].kind != Kind::Kernel) {
+      continue;
     }
+    if (source >= 0 && source != operand.value.node) {
+      return -1;
+    }
+    source = operand.value.node;
   }
-  return -1;
+  return source;
 }
 
 bool is_small(const Node& node) {

@@ -380,6 +380,8 @@ class Prompts(Case):
         for patch in ["auto", "off"]:
             got = self.document("generate", self.model, "-p", "x" * 500, "-m", "100", "--patch", patch)
             self.assertEqual(got["finish"], "context")
+            weights = (self.model / "model.safetensors").stat().st_size
+            self.assertGreater(got["peak_memory_bytes"], 0.9 * weights)
             # The last token needs no place: it is not fed back.
             self.assertEqual(len(got["tokens"]), 13)
         full = self.document("generate", self.model, "-p", "x" * 512, "-m", "100")
@@ -434,7 +436,7 @@ class Output(Case):
             self.assertLessEqual({"tok_s", "runs", "peak_memory_bytes"}, set(got[side]))
             self.assertEqual(len(got[side]["runs"]), 2)
             self.assertGreater(got[side]["tok_s"], 0)
-            self.assertGreater(got[side]["peak_memory_bytes"], 0)
+            self.assertGreater(got[side]["peak_memory_bytes"], got["weight_bytes_per_token"])
         self.assertEqual((got["model"], got["max_tokens"]), (str(self.packed), 20))
         self.assertEqual(got["tokens_equal"], got["tokens_total"])
         self.assertEqual((got["first_divergence"], got["verdict"]), (None, "identical"))

@@ -100,28 +100,33 @@ struct Generation {
   double tok_s = 0;
 };
 
+/// The rates of one prompt in one run, measured side by side.
+struct Pair {
+  double plain = 0;
+  double patched = 0;
+};
+
 class Validation {
  public:
   Validation(
-      std::shared_ptr<const nn::Model> model,
+      const std::shared_ptr<const nn::Model>& model,
       const std::vector<std::vector<int>>& prompts,
       const ValidateOptions& options)
       : options_(options),
         prompts_(prompts),
         plain_(nn::plain_decoder(model)),
-        patched_(patch(model, options.patch)) {
-    auto n = static_cast<int>(prompts.size());
-    tokens_ = (options.max_tokens + n - 1) / n;
+        pairs_(options.runs) {
+    const auto before = mx::get_active_memory();
+    patched_ = patch(model, options.patch);
+    own_bytes_ = mx::get_active_memory() - before;
     result_.model_type = model->shape().model_type;
-    result_.prompts = n;
+    result_.prompts = static_cast<int>(prompts.size());
     result_.max_tokens = options.max_tokens;
     result_.report = patched_->report();
     result_.weight_bytes = result_.report.weight_bytes;
   }
 
   ValidateResult run() {
-    plain_runs_.resize(options_.runs);
-    patched_runs_.resize(options_.runs);
     for (size_t p = 0; p < prompts_.size(); p++) {
       run_prompt(static_cast<int>(p));
     }
@@ -132,14 +137,18 @@ class Validation {
  private:
   void tell(const char* what, int prompt) {
     if (options_.progress) {
+      const int total = result_.prompts * (2 * options_.runs + 2);
       options_.progress(
-          fmt::format("prompt {} {}", prompt + 1, what), done_, total());
+          fmt::format("prompt {} {}", prompt + 1, what), done_, total);
     }
     done_++;
   }
 
-  int total() const {
-    return static_cast<int>(prompts_.size()) * (2 * options_.runs + 2);
+  /// max_tokens shared out, the first prompts one more where it does not go
+  /// up.
+  int tokens_of(int prompt) const {
+    const int n = result_.prompts;
+    return options_.max_tokens / n + (prompt < options_.max_tokens % n);
   }
 
   bool is_stop(int token) const {
@@ -154,59 +163,71 @@ class Validation {
   }
 
   /// Greedy tokens after the prompt, timed from the second on.
-  Generation generate(Conversation& conversation) {
+  Generation generate(Conversation& conversation, int tokens) {
     conversation.rewind();
     Generation result;
     int token = greedy(conversation.first());
     result.tokens.push_back(token);
-    auto start = std::chrono::steady_clock::now();
-    while (static_cast<int>(result.tokens.size()) < tokens_ &&
-           !is_stop(token)) {
+    const auto start = std::chrono::steady_clock::now();
+    while (static_cast<int>(result.tokens.size()) < tokens && !is_stop(token)) {
       check_cancelled();
       token = conversation.next(token);
       result.tokens.push_back(token);
     }
-    auto steps = static_cast<double>(result.tokens.size() - 1);
+    const auto steps = static_cast<double>(result.tokens.size() - 1);
     result.tok_s = steps > 0 ? steps / seconds_since(start) : 0;
     return result;
   }
 
   void run_prompt(int p) {
     const auto& prompt = prompts_[p];
+    const int tokens = tokens_of(p);
     result_.prompt_tokens += static_cast<int>(prompt.size());
-    tell("read by both", p);
-    mx::reset_peak_memory();
-    Conversation plain(*plain_, prompt, tokens_);
-    auto plain_peak = mx::get_peak_memory();
-    Conversation patched(*patched_, prompt, tokens_);
-    Generation expected;
-    Generation got;
-    for (int run = 0; run < options_.runs; run++) {
-      tell("unpatched", p);
-      mx::reset_peak_memory();
-      expected = generate(plain);
-      plain_peak = std::max(plain_peak, mx::get_peak_memory());
-      add_rate(plain_runs_[run], expected);
-      tell("patched", p);
-      mx::reset_peak_memory();
-      got = generate(patched);
-      result_.patched.peak_memory_bytes = std::max(
-          result_.patched.peak_memory_bytes,
-          // The peak after a reset is 0 until something is allocated.
-          std::max(mx::get_peak_memory(), mx::get_active_memory()) +
-              patched.memory_bytes());
-      add_rate(patched_runs_[run], got);
+    if (tokens == 0) {
+      return;
     }
-    result_.unpatched.peak_memory_bytes =
-        std::max(result_.unpatched.peak_memory_bytes, plain_peak);
+    tell("read by both", p);
+    Conversation plain(*plain_, prompt, tokens);
+    Conversation patched(*patched_, prompt, tokens);
+    Generation expected;
+    std::vector<Generation> got;
+    for (int run = 0; run < options_.runs; run++) {
+      auto run_plain = [&] {
+        tell("unpatched", p);
+        mx::reset_peak_memory();
+        expected = generate(plain, tokens);
+        raise(
+            result_.unpatched.peak_memory_bytes,
+            mx::get_peak_memory() - own_bytes_);
+      };
+      auto run_patched = [&] {
+        tell("patched", p);
+        mx::reset_peak_memory();
+        got.push_back(generate(patched, tokens));
+        raise(
+            result_.patched.peak_memory_bytes,
+            mx::get_peak_memory() - plain.memory_bytes() +
+                patched.memory_bytes());
+      };
+      // Who goes first changes from run to run.
+      run % 2 == 0 ? run_plain() : run_patched();
+      run % 2 == 0 ? run_patched() : run_plain();
+      if (expected.tok_s > 0 && got.back().tok_s > 0) {
+        pairs_[run].push_back({expected.tok_s, got.back().tok_s});
+      }
+    }
     tell("compared", p);
     compare(p, plain, patched, expected, got);
   }
 
-  static void add_rate(std::vector<double>& run, const Generation& g) {
-    if (g.tok_s > 0) {
-      run.push_back(g.tok_s);
-    }
+  static void raise(size_t& peak, size_t bytes) {
+    peak = std::max(peak, bytes);
+  }
+
+  /// How many tokens from the first on are the same.
+  static size_t common(const std::vector<int>& a, const std::vector<int>& b) {
+    const auto [x, y] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+    return static_cast<size_t>(x - a.begin());
   }
 
   void compare(
@@ -214,31 +235,30 @@ class Validation {
       Conversation& plain,
       Conversation& patched,
       const Generation& expected,
-      const Generation& got) {
+      const std::vector<Generation>& got) {
     plain.rewind();
     patched.rewind();
     result_.tokens.push_back(expected.tokens);
     result_.tokens_total += static_cast<int>(expected.tokens.size());
-    size_t same = 0;
-    while (same < std::min(expected.tokens.size(), got.tokens.size()) &&
-           expected.tokens[same] == got.tokens[same]) {
-      same++;
-    }
+    // The worst of the runs counts.
+    const auto& worst = *std::min_element(
+        got.begin(), got.end(), [&](const auto& a, const auto& b) {
+          return common(expected.tokens, a.tokens) <
+              common(expected.tokens, b.tokens);
+        });
+    const size_t same = common(expected.tokens, worst.tokens);
     result_.tokens_equal += static_cast<int>(same);
     auto a = plain.first();
     auto b = patched.first();
     for (size_t i = 0; i < expected.tokens.size(); i++) {
       check_cancelled();
-      if (i == same && i < got.tokens.size() && !result_.first_divergence) {
+      if (i == same && i < worst.tokens.size() && !result_.first_divergence) {
         result_.first_divergence = Divergence{
             .prompt = p,
             .position = static_cast<int>(i),
-            .gap = double{a[expected.tokens[i]]} - a[got.tokens[i]]};
+            .gap = double{a[expected.tokens[i]]} - a[worst.tokens[i]]};
       }
-      kl_plain_.push_back(0); // it is the reference
-      top1_plain_.push_back(1);
-      kl_patched_.push_back(kl_divergence(a, b));
-      top1_patched_.push_back(greedy(a) == greedy(b));
+      observe(a, b);
       if (i + 1 < expected.tokens.size()) {
         a = plain.step(expected.tokens[i]);
         b = patched.step(expected.tokens[i]);
@@ -246,31 +266,49 @@ class Validation {
     }
   }
 
-  static void summarize_side(
-      SideResult& side,
-      const std::vector<std::vector<double>>& runs,
-      std::vector<double>& all) {
-    for (const auto& run : runs) {
-      if (!run.empty()) {
-        side.runs.push_back(median(run));
-        all.insert(all.end(), run.begin(), run.end());
-      }
-    }
-    if (!all.empty()) {
-      side.spread = summarize(all);
-      side.tok_s = side.spread.median;
+  /// With float32 activations the unpatched model is the reference itself.
+  void observe(const std::vector<float>& a, const std::vector<float>& b) {
+    if (options_.with_reference) {
+      kl_plain_.push_back(0);
+      top1_plain_.push_back(1);
+      kl_patched_.push_back(kl_divergence(a, b));
+      top1_patched_.push_back(greedy(a) == greedy(b));
     }
   }
 
-  void finish() {
+  static void summarize_side(SideResult& side, std::vector<double> rates) {
+    side.spread = summarize(rates);
+    side.tok_s = side.spread.median;
+  }
+
+  void summarize_speeds() {
     std::vector<double> plain;
     std::vector<double> patched;
-    summarize_side(result_.unpatched, plain_runs_, plain);
-    summarize_side(result_.patched, patched_runs_, patched);
-    if (!plain.empty() && plain.size() == patched.size()) {
-      result_.speedup = median(patched) / median(plain);
-      result_.speedup_interval = bootstrap_ratio_interval(patched, plain);
+    for (const auto& run : pairs_) {
+      std::vector<double> plain_run;
+      std::vector<double> patched_run;
+      for (const auto& pair : run) {
+        plain_run.push_back(pair.plain);
+        patched_run.push_back(pair.patched);
+      }
+      if (!run.empty()) {
+        result_.unpatched.runs.push_back(median(plain_run));
+        result_.patched.runs.push_back(median(patched_run));
+      }
+      plain.insert(plain.end(), plain_run.begin(), plain_run.end());
+      patched.insert(patched.end(), patched_run.begin(), patched_run.end());
     }
+    if (plain.empty()) {
+      return; // too few tokens to time
+    }
+    summarize_side(result_.unpatched, plain);
+    summarize_side(result_.patched, patched);
+    result_.speedup = result_.patched.tok_s / result_.unpatched.tok_s;
+    result_.speedup_interval = bootstrap_ratio_interval(patched, plain);
+  }
+
+  void finish() {
+    summarize_speeds();
     result_.judgement = measure::judge(
         {.tokens_total = static_cast<size_t>(result_.tokens_total),
          .tokens_equal = static_cast<size_t>(result_.tokens_equal),
@@ -278,16 +316,19 @@ class Validation {
          .kl_patched = kl_patched_,
          .top1_unpatched = top1_plain_,
          .top1_patched = top1_patched_});
+    const auto& why = result_.report.plan_reason;
+    if (!why.empty() && result_.judgement.reason.empty()) {
+      result_.judgement.reason = "nothing was planned: " + why;
+    }
   }
 
   const ValidateOptions& options_;
   const std::vector<std::vector<int>>& prompts_;
   std::unique_ptr<nn::Decoder> plain_;
   std::unique_ptr<PatchedDecoder> patched_;
-  int tokens_ = 0;
+  size_t own_bytes_ = 0; // what patching made, beside the model
   int done_ = 0;
-  std::vector<std::vector<double>> plain_runs_; // by run: a rate a prompt
-  std::vector<std::vector<double>> patched_runs_;
+  std::vector<std::vector<Pair>> pairs_; // by run, a pair a prompt
   std::vector<double> kl_plain_;
   std::vector<double> kl_patched_;
   std::vector<char> top1_plain_;

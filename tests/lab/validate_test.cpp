@@ -62,7 +62,7 @@ TEST(Validate, SharesTokensOutOverThePrompts) {
   auto result = run({.layers = 1}, 7);
   EXPECT_EQ(result.prompts, 3);
   EXPECT_EQ(result.prompt_tokens, 9);
-  EXPECT_EQ(result.tokens_total, 9); // 3 a prompt: at least 7 in all
+  EXPECT_EQ(result.tokens_total, 7);
   EXPECT_EQ(result.tokens.size(), 3u);
   EXPECT_EQ(result.unpatched.runs.size(), 2u);
   EXPECT_GT(result.speedup, 0);

@@ -92,13 +92,18 @@ class OddModel : public nn::Model {
  public:
   using Middle = std::function<mx::array(const mx::array&)>;
 
-  explicit OddModel(Middle middle, bool own_attention = false)
+  explicit OddModel(
+      Middle middle,
+      bool own_attention = false,
+      mx::Dtype dtype = mx::float32)
       : middle_(std::move(middle)), own_attention_(own_attention) {
+    embedding_ = mx::astype(embedding_, dtype);
+    embedding_.eval();
     shape_ = {
         .model_type = "odd",
         .vocab_size = 50,
         .max_positions = 64,
-        .caches = {{.kv_heads = 2, .head_dim = 16}}};
+        .caches = {{.kv_heads = 2, .head_dim = 16, .dtype = dtype}}};
   }
   const nn::DecoderShape& shape() const override {
     return shape_;
@@ -161,6 +166,69 @@ void expect_same_answers(
 
 TEST(Patch, AModelOfOnesOwnIsPlanned) {
   expect_same_answers([](const mx::array& h) { return mx::tanh(h); }, true);
+}
+
+TEST(Patch, FoldsKeepTheTypesBetweenOperations) {
+  auto to_int = [](const mx::array& h) {
+    return mx::astype(h * 10.0f, mx::int32);
+  };
+  // Integers divide as floats here, as integers there.
+  expect_same_answers(
+      [&](const mx::array& h) {
+        return mx::divide(to_int(h), mx::array(4)) + h;
+      },
+      true);
+  expect_same_answers(
+      [&](const mx::array& h) {
+        auto big = mx::astype(to_int(h) * mx::array(5000), mx::float32);
+        return mx::square(big) * 1e-10f;
+      },
+      true);
+}
+
+TEST(Patch, SixteenBitsModelsRoundWhereTheyStore) {
+  for (auto dtype : {mx::float16, mx::bfloat16}) {
+    auto model = std::make_shared<OddModel>(
+        [](const mx::array& h) { return mx::tanh(h); }, false, dtype);
+    auto plain = nn::plain_decoder(model);
+    auto patched = patch(model);
+    auto a = plain->new_state(32);
+    auto b = patched->new_state(32);
+    for (int token : {1, 7, 40, 3}) {
+      auto expected = values(plain->forward({token}, *a));
+      auto got = values(patched->forward({token}, *b));
+      EXPECT_LT(distance(got, expected), dtype == mx::float16 ? 4e-3 : 3e-2);
+    }
+  }
+}
+
+TEST(Patch, WhatJoinsTheCacheWritesWaitsForNothingOfTheirs) {
+  expect_same_answers(
+      [](const mx::array& h) { return mx::softmax(h, -1) + h; }, true);
+}
+
+TEST(Patch, ALikeliestTokenIsThatOfTheLogits) {
+  auto model = make({});
+  auto patched = patch(model);
+  auto plain = nn::plain_decoder(model);
+  auto a = patched->new_state(32);
+  auto b = patched->new_state(32);
+  auto c = plain->new_state(32);
+  for (int token : kTokens) {
+    auto logits = values(patched->forward({token}, *a));
+    auto best = std::max_element(logits.begin(), logits.end());
+    EXPECT_EQ(patched->next_token({token}, *b), best - logits.begin());
+    EXPECT_EQ(plain->next_token({token}, *c), best - logits.begin());
+  }
+}
+
+TEST(Patch, AStateOutlivesItsDecoder) {
+  auto patched = patch(make({}));
+  auto state = patched->new_state(32);
+  patched->forward(kTokens, *state);
+  patched.reset();
+  auto twin = state->copy();
+  EXPECT_EQ(twin->position(), static_cast<int>(kTokens.size()));
 }
 
 TEST(Patch, AnOperationWithoutKernelRunsInMlxWithItsReason) {
@@ -237,19 +305,19 @@ TEST(Patch, ContextGrowsAndThenIsFull) {
   auto model = make({.layers = 1, .max_positions = 64});
   auto patched = patch(model);
   auto plain = nn::plain_decoder(model);
-  auto state = patched->new_state(600); // starts at 64, grows past it
+  auto state = patched->new_state(600); // starts with 512, grows past it
   auto other = plain->new_state(600);
   std::vector<int> text;
-  for (int i = 0; i < 200; i++) {
+  for (int i = 0; i < 550; i++) {
     text.push_back((i * 37) % 1001);
   }
   auto a = values(patched->forward(text, *state));
   auto b = values(plain->forward(text, *other));
   EXPECT_LT(distance(a, b), 2e-5);
-  EXPECT_EQ(state->position(), 200);
-  EXPECT_THROW(patched->forward(std::vector<int>(401, 1), *state), UserError);
-  EXPECT_EQ(state->position(), 200); // nothing was lost
-  patched->forward(std::vector<int>(400, 1), *state);
+  EXPECT_EQ(state->position(), 550);
+  EXPECT_THROW(patched->forward(std::vector<int>(51, 1), *state), UserError);
+  EXPECT_EQ(state->position(), 550); // nothing was lost
+  patched->forward(std::vector<int>(50, 1), *state);
   EXPECT_THROW(patched->forward({1}, *state), UserError);
 }
 

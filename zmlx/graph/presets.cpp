@@ -124,26 +124,15 @@ std::vector<std::string> folds_of(
       chosen.insert(fold.name);
     }
   }
-  // A fold goes when what is excluded is the only reason for it: the folds of
-  // the patterns that stay are kept.
+  // What is excluded never happens: every fold of an excluded pattern goes,
+  // also where another pattern has it.
   std::set<std::string> dropped;
   for (const auto& name : exclude) {
     add_folds(name, dropped);
   }
-  std::set<std::string> kept;
-  for (const auto& pattern : patterns()) {
-    bool excluded = std::find(exclude.begin(), exclude.end(), pattern.name) !=
-        exclude.end();
-    if (!excluded && !exclude.empty() && names.empty()) {
-      kept.insert(pattern.folds.begin(), pattern.folds.end());
-    }
-  }
   std::vector<std::string> result;
   for (const auto& fold : all_folds()) {
-    bool is_excluded = dropped.contains(fold.name) &&
-        (!kept.contains(fold.name) ||
-         std::find(exclude.begin(), exclude.end(), fold.name) != exclude.end());
-    if (chosen.contains(fold.name) && !is_excluded) {
+    if (chosen.contains(fold.name) && !dropped.contains(fold.name)) {
       result.push_back(fold.name);
     }
   }
@@ -155,7 +144,8 @@ namespace {
 struct Uses {
   std::set<lang::Op> ops;
   int products = 0;
-  int squares_summed = 0;
+  int squares_summed = 0; // rms norms
+  int deviations_summed = 0; // layer norms
 };
 
 Uses uses_of(const lang::Body& body) {
@@ -166,8 +156,10 @@ Uses uses_of(const lang::Body& body) {
     if (node.op == lang::Op::Product) {
       weights.insert({node.weight.w, node.weight.scales, node.weight.biases});
     }
-    if (node.op == lang::Op::Sum && node.args[0]->op == lang::Op::Mul) {
-      uses.squares_summed++;
+    const auto* x = node.op == lang::Op::Sum ? node.args[0].get() : nullptr;
+    if (x && x->op == lang::Op::Mul && lang::equal(x->args[0], x->args[1])) {
+      (x->args[0]->op == lang::Op::Sub ? uses.deviations_summed
+                                       : uses.squares_summed)++;
     }
   });
   uses.products = static_cast<int>(weights.size());
@@ -198,7 +190,9 @@ std::string label_of(const Node& node) {
     return "geglu_mlp";
   }
   if (uses.products > 0) {
-    std::string label = uses.squares_summed ? "rmsnorm + " : "";
+    std::string label = uses.squares_summed ? "rmsnorm + "
+        : uses.deviations_summed            ? "layernorm + "
+                                            : "";
     label += uses.products > 1 ? fmt::format("{} products", uses.products)
                                : std::string("product");
     return has(lang::Op::Add) && node.body.outputs.size() == 1 &&
@@ -206,8 +200,8 @@ std::string label_of(const Node& node) {
         ? label + " + residual"
         : label;
   }
-  if (uses.squares_summed) {
-    return "rmsnorm";
+  if (uses.squares_summed || uses.deviations_summed) {
+    return uses.squares_summed ? "rmsnorm" : "layernorm";
   }
   return node.name;
 }

@@ -20,8 +20,9 @@ struct Pattern {
 ZMLX_API const std::vector<Pattern>& patterns();
 
 /// The folds of the named patterns or presets (FUSED_ACTIVATIONS,
-/// TRAINING_RECOMMENDED, ALL_PATTERNS) or folds, less those of `exclude`. No
-/// names means all. UserError, with the nearest name, for an unknown one.
+/// TRAINING_RECOMMENDED, ALL_PATTERNS) or folds, less every fold of what
+/// `exclude` names, also where patterns share it. No names means all.
+/// UserError, with the nearest name, for an unknown one.
 ZMLX_API std::vector<std::string> folds_of(
     const std::vector<std::string>& names,
     const std::vector<std::string>& exclude);

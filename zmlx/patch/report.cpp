@@ -132,7 +132,17 @@ std::string Report::summary() const {
          kind.reason.empty() ? fmt::format("{}", fmt::join(kind.folds, ", "))
                              : kind.reason});
   }
+  if (launches.empty()) {
+    return "The model runs as the original: " + plan_reason + "\n";
+  }
   auto text = table.to_string();
+  if (!plan_reason.empty()) {
+    return text +
+        fmt::format(
+               "\nNo plan, the step runs as MLX arrays with these kernels: "
+               "{}\n",
+               plan_reason);
+  }
   text += fmt::format(
       "\n{} operations of {} layers became {} kernels in {} launches "
       "({:.1f} a layer), which read {} of weights a token.\n",
@@ -142,9 +152,6 @@ std::string Report::summary() const {
       rounds,
       rounds_per_layer(),
       format_bytes(weight_bytes));
-  if (!plan_reason.empty()) {
-    text += "No plan: " + plan_reason + "\n";
-  }
   return text;
 }
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/nn/memory.h"
 
 namespace zmlx::lab {
 
@@ -194,20 +195,17 @@ class Validation {
     for (int run = 0; run < options_.runs; run++) {
       auto run_plain = [&] {
         tell("unpatched", p);
-        mx::reset_peak_memory();
+        const nn::PeakMemory peak;
         expected = generate(plain, tokens);
-        raise(
-            result_.unpatched.peak_memory_bytes,
-            mx::get_peak_memory() - own_bytes_);
+        raise(result_.unpatched.peak_memory_bytes, peak.bytes() - own_bytes_);
       };
       auto run_patched = [&] {
         tell("patched", p);
-        mx::reset_peak_memory();
+        const nn::PeakMemory peak;
         got.push_back(generate(patched, tokens));
         raise(
             result_.patched.peak_memory_bytes,
-            mx::get_peak_memory() - plain.memory_bytes() +
-                patched.memory_bytes());
+            peak.bytes() - plain.memory_bytes() + patched.memory_bytes());
       };
       // Who goes first changes from run to run.
       run % 2 == 0 ? run_plain() : run_patched();

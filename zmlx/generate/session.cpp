@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/nn/memory.h"
 
 namespace zmlx::generate {
 
@@ -21,6 +22,9 @@ double rate(int count, double seconds) {
   return count > 0 && seconds > 0 ? count / seconds : 0;
 }
 
+// Some seconds of stock MLX on a CPU.
+constexpr ptrdiff_t prompt_piece = 256;
+
 class Session {
  public:
   Session(nn::Decoder& decoder, nn::State& state, const SessionOptions& options)
@@ -37,7 +41,12 @@ class Session {
       result_.finish = cancelled() ? Finish::cancelled : Finish::length;
       return result_;
     }
-    int token = next(prompt, result_.prompt_seconds);
+    std::vector<int> rest = read_all_but_last_piece(prompt);
+    if (rest.empty()) {
+      result_.finish = Finish::cancelled;
+      return result_;
+    }
+    int token = next(rest, result_.prompt_seconds);
     while (!is_stop(token)) {
       result_.tokens.push_back(token);
       on_token(token);
@@ -52,6 +61,22 @@ class Session {
   }
 
  private:
+  // A long prompt is read in pieces, so that a cancel is heard between them;
+  // the last piece is for the caller. Empty where it was cancelled.
+  std::vector<int> read_all_but_last_piece(const std::vector<int>& prompt) {
+    const auto start = Clock::now();
+    auto at = prompt.begin();
+    while (prompt.end() - at > prompt_piece) {
+      if (cancelled()) {
+        return {};
+      }
+      decoder_.next_token({at, at + prompt_piece}, state_);
+      at += prompt_piece;
+    }
+    result_.prompt_seconds += seconds_since(start);
+    return {at, prompt.end()};
+  }
+
   bool cancelled() const {
     return options_.cancel && options_.cancel->load();
   }
@@ -129,15 +154,20 @@ SessionResult generate(
   if (prompt.empty()) {
     throw user_error("the prompt is empty: expected at least one token");
   }
+  const auto room = static_cast<size_t>(state.capacity() - state.position());
+  if (prompt.size() > room) {
+    throw user_error(
+        "the prompt of {} tokens does not fit: the context has room for {}",
+        prompt.size(),
+        room);
+  }
   if (options.max_tokens < 0) {
     throw user_error(
         "max-tokens must be at least 0, got {}", options.max_tokens);
   }
-  mx::reset_peak_memory();
+  const nn::PeakMemory peak;
   auto result = Session(decoder, state, options).run(prompt, on_token);
-  // The peak after a reset is 0 until something is allocated.
-  result.peak_memory_bytes =
-      std::max(mx::get_peak_memory(), mx::get_active_memory());
+  result.peak_memory_bytes = peak.bytes();
   return result;
 }
 

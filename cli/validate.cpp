@@ -195,6 +195,7 @@ int run_validate(ValidateCommand command) {
   auto& options = command.options;
   check_context(prompts, options.max_tokens, model->shape().max_positions);
   options.patch.patterns = command.patterns;
+  options.with_reference = command.reference != "off";
   options.stop_tokens = tokenizer.eos_ids();
   options.cancelled = [] { return interrupted().load(); };
   lab::ValidateResult result;

@@ -100,6 +100,7 @@ int run_patch(const PatchCommand& command) {
   catch_interrupts();
   auto [model, tokenizer] = load_model(command.model);
   auto patched = patch(model, command.options);
+  check_interrupted();
   const auto& report = patched->report();
   if (!command.dot.empty()) {
     if (!patched->graph()) {

@@ -194,6 +194,10 @@ class Oracle {
         return std::exp(arg(0));
       case Op::Sigmoid:
         return 1 / (1 + std::exp(-arg(0)));
+      case Op::Tanh:
+        return std::tanh(arg(0));
+      case Op::Erf:
+        return std::erf(arg(0));
       case Op::Rsqrt:
         return 1 / std::sqrt(arg(0));
       case Op::Cast:
@@ -370,6 +374,33 @@ TEST(VectorPrograms, MapsOfEveryLength) {
         {{Type::F32, {5003}, Layout::Plain},
          {Type::F32, {5003}, Layout::Plain}},
         Type::F32);
+  });
+}
+
+TEST(VectorPrograms, FactorsOfSlowOperations) {
+  const auto sigmoid = lang::sigmoid(x(0));
+  const Expr formulas[] = {
+      sigmoid * x(1), // one factor
+      x(1) * sigmoid * x(2), // a factor before, one after
+      sigmoid * x(1) * x(2) * x(0), // more than a loop takes
+      sigmoid * sigmoid * x(1), // its own factor
+      sigmoid * x(1) + sigmoid * x(2), // read twice
+      lang::exp(x(0)) * 0.25 * x(1), // a number
+      lang::tanh(x(0)) * lang::exp(x(1)), // two slow ones
+      lang::erf(x(0)) * (x(1) + x(2)), // what is made in between
+  };
+  for_each_target([&] {
+    for (const Expr& formula : formulas) {
+      SCOPED_TRACE(&formula - formulas);
+      for (int64_t n : {1, 15, 33, 1024, 2051}) {
+        check(
+            formula + 0 * x(2),
+            {{Type::F32, {n}, Layout::Plain},
+             {Type::F32, {n}, Layout::Offset},
+             {Type::F32, {1}, Layout::Plain}},
+            Type::F32);
+      }
+    }
   });
 }
 

@@ -48,7 +48,7 @@ void add_patch_option(CLI::App& app, std::string& value) {
   app.add_option(
          "--patch",
          value,
-         "auto: every rule that keeps the answers and gains; off: stock MLX; "
+         "auto: every rule; off: stock MLX; "
          "or the rules to apply, with commas")
       ->capture_default_str();
 }

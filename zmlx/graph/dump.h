@@ -7,7 +7,7 @@
 
 namespace zmlx::graph {
 
-/// One node a line: number, label, what it reads with shapes, what it makes.
+/// One node a line: number, label, what it reads, what it makes with its shape.
 ZMLX_API std::string to_text(const Graph& graph);
 
 /// For Graphviz: kernels as boxes by group, foreign nodes in red, weights left

@@ -33,8 +33,8 @@ apply_folds(const Graph& lifted, const std::vector<std::string>& names);
 /// Marks a node as made by a fold, once.
 ZMLX_API void mark(Node& node, const std::string& fold);
 
-/// Fuses every producer of form `producers` into its reader of form `consumers`
-/// as far as it goes.
+/// Fuses every producer into its reader where `wanted` says so and fuse() can,
+/// as far as it goes, and marks the readers with the fold's name.
 ZMLX_API void fuse_all(
     Graph& graph,
     const std::string& fold,

@@ -194,47 +194,47 @@ void Lifter::add_constant(const mx::array& a) {
 
 void Lifter::add_call(const mx::array& a, const std::vector<Operand>& inputs) {
   const auto* call = op::call_of(a);
-  Node node{
-      .kind = Kind::Kernel,
-      .name = call->kernel,
-      .operands = inputs,
-      .body = call->body};
-  auto siblings = a.outputs();
-  for (size_t i = 0; i < siblings.size(); i++) {
-    node.results.push_back(result_like(siblings[i]));
-    values_.insert_or_assign(
-        siblings[i].id(),
-        Operand{
-            .value =
-                {static_cast<int>(graph_.nodes.size()), static_cast<int>(i)},
-            .view = whole(op::shape_of(siblings[i]))});
-  }
-  node.sites.push_back(node.name);
-  graph_.nodes.push_back(std::move(node));
+  add_results(
+      a,
+      {.kind = Kind::Kernel,
+       .name = call->kernel,
+       .operands = inputs,
+       .body = call->body});
 }
 
 void Lifter::add_foreign(
     const mx::array& a,
     const std::vector<Operand>& inputs,
     std::string reason) {
-  Node node{
-      .kind = Kind::Foreign,
-      .name = a.primitive().name(),
-      .operands = inputs,
-      .primitive = a.primitive_ptr(),
-      .reason = std::move(reason)};
-  auto siblings = a.outputs();
+  add_results(
+      a,
+      {.kind = Kind::Foreign,
+       .name = a.primitive().name(),
+       .operands = inputs,
+       .primitive = a.primitive_ptr(),
+       .reason = std::move(reason)});
+}
+
+void Lifter::add_results(const mx::array& a, Node node) {
+  const auto number = static_cast<int>(graph_.nodes.size());
+  const auto siblings = a.outputs();
   for (size_t i = 0; i < siblings.size(); i++) {
     node.results.push_back(result_like(siblings[i]));
     values_.insert_or_assign(
         siblings[i].id(),
         Operand{
-            .value =
-                {static_cast<int>(graph_.nodes.size()), static_cast<int>(i)},
+            .value = {number, static_cast<int>(i)},
             .view = whole(op::shape_of(siblings[i]))});
   }
   node.sites.push_back(node.name);
   graph_.nodes.push_back(std::move(node));
+}
+
+lang::Body copy_body() {
+  lang::Body copy;
+  copy.inputs.push_back({.name = "x"});
+  copy.outputs.push_back({.name = "out", .value = lang::input(0), .like = 0});
+  return copy;
 }
 
 Operand Lifter::emit(
@@ -270,10 +270,7 @@ Operand Lifter::reshaped(const mx::array& a, const Operand& operand) {
   if (auto view = reshape(operand.view, op::shape_of(a))) {
     return Operand{.value = operand.value, .view = *view};
   }
-  lang::Body copy;
-  copy.inputs.push_back({.name = "x"});
-  copy.outputs.push_back({.name = "out", .value = lang::input(0), .like = 0});
-  return emit(a, "copy", std::move(copy), {operand});
+  return emit(a, "copy", copy_body(), {operand});
 }
 
 std::optional<double> Lifter::constant_number(const Operand& operand) const {

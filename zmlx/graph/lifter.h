@@ -41,6 +41,7 @@ class Lifter {
   void lift_one(const mx::array& a);
   void add_constant(const mx::array& a);
   void add_call(const mx::array& a, const std::vector<Operand>& inputs);
+  void add_results(const mx::array& a, Node node);
   void add_foreign(
       const mx::array& a,
       const std::vector<Operand>& inputs,
@@ -52,6 +53,9 @@ class Lifter {
   std::unordered_map<std::uintptr_t, bool> depends_;
   bool depends_on_placeholder(const mx::array& root);
 };
+
+/// y = x.
+lang::Body copy_body();
 
 /// A primitive's value from the values of its inputs. Nothing, with *why, where
 /// this use of it has no kernel.

@@ -19,30 +19,6 @@ Ref storage_of(const Graph& graph, Ref ref) {
   return ref;
 }
 
-namespace {
-
-/// Calls visit(ref, operand) for every value that a node refers to; operand is
-/// -1 for what is not an operand itself.
-template <typename Visit>
-void for_each_ref(const Node& node, Visit visit) {
-  for (size_t i = 0; i < node.operands.size(); i++) {
-    visit(node.operands[i].value, static_cast<int>(i));
-    if (node.operands[i].view.at.node >= 0) {
-      visit(node.operands[i].view.at, -1);
-    }
-  }
-  for (const auto& result : node.results) {
-    if (result.target) {
-      visit(result.target->value, -1);
-      if (result.target->view.at.node >= 0) {
-        visit(result.target->view.at, -1);
-      }
-    }
-  }
-}
-
-} // namespace
-
 std::vector<std::vector<Reader>> readers(const Graph& graph) {
   std::vector<std::vector<Reader>> all(graph.nodes.size());
   for (size_t n = 0; n < graph.nodes.size(); n++) {

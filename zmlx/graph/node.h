@@ -95,6 +95,26 @@ ZMLX_API const lang::Shape& storage_shape(const Graph& graph, Ref ref);
 /// The value whose storage `ref` shares: the start of its chain of targets.
 ZMLX_API Ref storage_of(const Graph& graph, Ref ref);
 
+/// Calls visit(ref, operand) for every value that a node refers to; operand is
+/// -1 for what is not an operand itself: targets, and what places a view.
+template <typename Visit>
+void for_each_ref(const Node& node, Visit visit) {
+  const auto see = [&](const Operand& operand, int number) {
+    visit(operand.value, number);
+    if (operand.view.at.node >= 0) {
+      visit(operand.view.at, -1);
+    }
+  };
+  for (size_t i = 0; i < node.operands.size(); i++) {
+    see(node.operands[i], static_cast<int>(i));
+  }
+  for (const auto& result : node.results) {
+    if (result.target) {
+      see(*result.target, -1);
+    }
+  }
+}
+
 /// Who reads a value: operand `operand` of node `node`, or output `operand`
 /// where node is -1. Targets and `at`s count as reads, with operand -1.
 struct Reader {

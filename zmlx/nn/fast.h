@@ -14,7 +14,7 @@ namespace zmlx::nn {
 namespace mx = mlx::core;
 
 /// Where the next token stands: a number, or a 0-d int32 array while a step is
-/// captured (graph/capture.h).
+/// captured (plan/step.h).
 using Position = std::variant<int, mx::array>;
 
 /// The operations that MLX gives as `mx.fast` and that expand into many
@@ -33,8 +33,8 @@ struct FastOps {
       const std::optional<mx::array>& bias,
       float eps)>
       layer_norm;
-  /// x (B, H, L, D); rotates the first `dims` of D; `freqs` (dims / 2) are
-  /// wavelengths' inverses inverted as mx::fast takes them, instead of `base`.
+  /// x (B, H, L, D); rotates the first `dims` of D. `freqs` (dims / 2), where
+  /// given instead of `base`, are the divisors of the position.
   std::function<mx::array(
       const mx::array& x,
       int dims,

@@ -18,25 +18,6 @@ namespace {
 
 constexpr int64_t kAlignment = 64;
 
-/// Calls visit(node) for every node whose result `node` needs, directly.
-template <typename Visit>
-void for_each_needed(const Node& node, Visit visit) {
-  auto see = [&](const graph::Operand& operand) {
-    visit(operand.value.node);
-    if (operand.view.at.node >= 0) {
-      visit(operand.view.at.node);
-    }
-  };
-  for (const auto& operand : node.operands) {
-    see(operand);
-  }
-  for (const auto& result : node.results) {
-    if (result.target) {
-      see(*result.target);
-    }
-  }
-}
-
 /// A cache must not be read as it was before a write: nothing orders the two.
 bool reads_overwritten(const graph::Graph& graph, std::string* why) {
   std::set<Ref> overwritten;
@@ -155,7 +136,8 @@ void Plan::schedule() {
   auto ready = [&](const std::vector<int>& group) {
     bool all = true;
     for (int n : group) {
-      for_each_needed(nodes[n], [&](int needed) {
+      graph::for_each_ref(nodes[n], [&](Ref ref, int) {
+        const int needed = ref.node;
         bool within = nodes[n].tail_of >= 0 && unit[needed] == unit[n];
         all = all && (unit[needed] < 0 || done[needed] || within);
       });
@@ -197,7 +179,8 @@ void Plan::mark_only_for_outputs() {
       for_state[n] = for_state[n] || result.target.has_value();
     }
     if (for_state[n]) {
-      for_each_needed(node, [&](int needed) { for_state[needed] = true; });
+      graph::for_each_ref(
+          node, [&](Ref ref, int) { for_state[ref.node] = true; });
     }
   }
   for (auto& round : rounds_) {
@@ -220,7 +203,8 @@ void Plan::place() {
   std::vector<int> last_round(nodes.size(), -1);
   for (size_t n = 0; n < nodes.size(); n++) {
     last_round[n] = std::max(last_round[n], round_of[n]);
-    for_each_needed(nodes[n], [&](int needed) {
+    graph::for_each_ref(nodes[n], [&](Ref ref, int) {
+      const int needed = ref.node;
       last_round[needed] = std::max(last_round[needed], round_of[n]);
     });
   }

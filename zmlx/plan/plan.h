@@ -66,7 +66,8 @@ class ZMLX_API Replay {
   /// Binds every kernel; the state must not move (State::grow) after this.
   Replay(std::shared_ptr<const Plan> plan, State& state);
 
-  /// Runs the step on `token` and returns the next ticket. Without
+  /// Runs the step on `token`, which the caller knows to be in the vocabulary,
+  /// and returns the next ticket. Without
   /// `with_outputs`, what only the outputs need is left out: for the tokens of
   /// a prompt before its last. No allocation and no call of MLX happens here.
   Ticket step(Ticket ticket, int token, bool with_outputs = true);

@@ -103,9 +103,6 @@ std::optional<Operand> lift_update(
     *why = "an update of other than a cache at a given position";
     return std::nullopt;
   }
-  lang::Body copy;
-  copy.inputs.push_back({.name = "x"});
-  copy.outputs.push_back({.name = "out", .value = lang::input(0), .like = 0});
   View part = in[0].view;
   part.shape = in[1].view.shape;
   part.at = in[2].value;
@@ -114,7 +111,7 @@ std::optional<Operand> lift_update(
       .kind = Kind::Kernel,
       .name = "cache_update",
       .operands = {in[1]},
-      .body = std::move(copy)};
+      .body = copy_body()};
   node.sites.push_back(graph.nodes[storage.node].name);
   node.results.push_back(
       {.name = "out",

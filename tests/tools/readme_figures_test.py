@@ -1,0 +1,35 @@
+"""The figures in the README are those of the reports in docs/results."""
+
+import json
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class ReadmeFigures(unittest.TestCase):
+    def setUp(self):
+        self.readme = (ROOT / "README.md").read_text()
+
+    def test_decode_of_smollm2(self):
+        d = json.loads((ROOT / "docs/results/smollm2-135m-cpu.json").read_text())
+        low, high = d["speedup_interval"]
+        for text in (
+            f"| {d['unpatched']['tok_s']:.1f} | {d['patched']['tok_s']:.0f} |",
+            f"{d['speedup']:.1f}x ({low:.1f} .. {high:.1f})",
+            f"read {d['read_bytes_per_second'] / 1e9:.1f} GB/s",
+            f"| {100 * d['share_of_read_rate']:.0f} % |",
+            f"{d['tokens_equal']} of {d['tokens_total']}: {d['verdict']}",
+            f"{d['unpatched']['peak_memory_bytes'] / 1e6:.0f} MB",
+            f"{d['patched']['peak_memory_bytes'] / 1e6:.0f} MB",
+        ):
+            self.assertIn(text, self.readme)
+
+    def test_share_of_triad(self):
+        report = json.loads((ROOT / "docs/results/elementwise-cpu.json").read_text())
+        share = {k["kernel"]: k["of_triad"] for k in report["kernels"]}["silu(a) * b"]
+        self.assertIn(f"{100 * share:.0f} % of the machine's triad", self.readme)
+
+
+if __name__ == "__main__":
+    unittest.main()

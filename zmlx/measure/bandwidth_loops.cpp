@@ -1,5 +1,7 @@
 #include "zmlx/measure/bandwidth_loops.h"
 
+#include <numeric>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "zmlx/measure/bandwidth_loops.cpp"
 #include <hwy/foreach_target.h> // IWYU pragma: keep
@@ -11,6 +13,15 @@ HWY_BEFORE_NAMESPACE();
 namespace zmlx::measure::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
+
+// Wraps around. Not SumOfLanes: GCC's header for AVX-512 adds the lanes as
+// signed numbers, whose overflow is undefined.
+template <typename D>
+std::uint32_t WrappingSum(D d, hn::Vec<D> v) {
+  HWY_ALIGN std::uint32_t words[hn::MaxLanes(D())];
+  hn::Store(v, d, words);
+  return std::accumulate(words, words + hn::Lanes(d), std::uint32_t{0});
+}
 
 std::uint32_t ReadForward(const float* data, std::size_t count) {
   const hn::ScalableTag<std::uint32_t> d;
@@ -27,7 +38,7 @@ std::uint32_t ReadForward(const float* data, std::size_t count) {
       s1 = hn::Xor(s1, hn::Load(d, words + i + line + j));
     }
   }
-  return hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
+  return WrappingSum(d, hn::Add(s0, s1));
 }
 
 std::uint32_t ReadFour(const float* data, std::size_t count) {
@@ -42,8 +53,7 @@ std::uint32_t ReadFour(const float* data, std::size_t count) {
     s2 = hn::Add(s2, hn::Load(d, words + 2 * part + i));
     s3 = hn::Xor(s3, hn::Load(d, words + 3 * part + i));
   }
-  return hn::GetLane(
-      hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
+  return WrappingSum(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
 }
 
 void Triad(float* a, const float* b, const float* c, std::size_t count) {

@@ -117,7 +117,10 @@ int run_patch(const PatchCommand& command) {
     write(stdout, to_json(command, report).dump(2) + "\n");
     return exit_ok;
   }
-  write(stdout, command.plan ? plan_text(report) : report.summary());
+  write(
+      stdout,
+      command.plan ? plan_text(report)
+                   : report.summary(terminal_width(stdout).value_or(0)));
   return exit_ok;
 }
 

@@ -13,6 +13,7 @@
 #include "cli/progress.h"
 #include "zmlx/backend/cpu/pool.h"
 #include "zmlx/base/errors.h"
+#include "zmlx/base/settings.h"
 #include "zmlx/base/text.h"
 #include "zmlx/lab/validate.h"
 #include "zmlx/measure/device.h"
@@ -52,10 +53,39 @@ Json side(const lab::SideResult& s) {
       {"peak_memory_bytes", s.peak_memory_bytes}};
 }
 
+/// What both sides said to a prompt.
+struct Answer {
+  std::string prompt;
+  std::string unpatched;
+  std::string patched;
+};
+
+std::vector<Answer> answers_of(
+    const std::vector<std::string>& texts,
+    const lab::ValidateResult& r,
+    const io::Tokenizer& tokenizer) {
+  std::vector<Answer> answers;
+  for (size_t i = 0; i < r.unpatched_tokens.size(); i++) {
+    answers.push_back(
+        {texts[i],
+         tokenizer.decode(r.unpatched_tokens[i], true),
+         tokenizer.decode(r.patched_tokens[i], true)});
+  }
+  return answers;
+}
+
 Json to_json(
     const ValidateCommand& command,
     const lab::ValidateResult& r,
+    const std::vector<Answer>& answers,
     const Roof& roof) {
+  auto said = Json::array();
+  for (const auto& answer : answers) {
+    said.push_back(
+        {{"prompt", answer.prompt},
+         {"unpatched", answer.unpatched},
+         {"patched", answer.patched}});
+  }
   Json divergence = nullptr;
   if (r.first_divergence) {
     divergence = {
@@ -87,7 +117,31 @@ Json to_json(
       {"read_bytes_per_second", roof.read_bytes_s},
       {"share_of_read_rate", roof.share(r.weight_bytes, r.patched.tok_s)},
       {"verdict", measure::to_string(r.judgement.verdict)},
-      {"reason", r.judgement.reason}};
+      {"reason", r.judgement.reason},
+      {"answers", said}};
+}
+
+/// The text in one line that fits beside a label.
+std::string one_line(std::string text) {
+  constexpr size_t kWidth = 100;
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  auto lines = wrap_text(text, kWidth);
+  if (lines.empty()) {
+    return "";
+  }
+  return lines.size() > 1 ? lines[0] + " ..." : lines[0];
+}
+
+std::string to_text(const std::vector<Answer>& answers) {
+  std::string text;
+  for (const auto& answer : answers) {
+    text += fmt::format(
+        "\n> {}\nunpatched  {}\npatched    {}\n",
+        one_line(answer.prompt),
+        one_line(answer.unpatched),
+        one_line(answer.patched));
+  }
+  return text;
 }
 
 std::string runs_text(const lab::SideResult& s) {
@@ -112,7 +166,10 @@ std::string fidelity_text(const lab::ValidateResult& r) {
   return text;
 }
 
-std::string to_table(const lab::ValidateResult& r, const Roof& roof) {
+std::string to_table(
+    const lab::ValidateResult& r,
+    const std::vector<Answer>& answers,
+    const Roof& roof) {
   Table speeds(
       {{""},
        {"unpatched", Table::Align::right},
@@ -134,7 +191,8 @@ std::string to_table(const lab::ValidateResult& r, const Roof& roof) {
       {"KL to reference",
        fmt::format("{:.2e}", r.judgement.kl_unpatched),
        fmt::format("{:.2e}", r.judgement.kl_patched)});
-  auto text = r.report.summary() + "\n" + speeds.to_string();
+  auto text = r.report.summary(terminal_width(stdout).value_or(0)) +
+      to_text(answers) + "\n" + speeds.to_string();
   text += fmt::format(
       "\nspeedup  {}x ({} .. {})\nmemory   {} a token, {} of the {} that this "
       "machine reads\nanswers  {}\nverdict  {}{}\n",
@@ -151,13 +209,15 @@ std::string to_table(const lab::ValidateResult& r, const Roof& roof) {
   return text;
 }
 
+const std::vector<std::string>& texts_of(const ValidateCommand& command) {
+  return command.prompts.empty() ? lab::standard_prompts() : command.prompts;
+}
+
 std::vector<std::vector<int>> encode_all(
     const ValidateCommand& command,
     const io::Tokenizer& tokenizer) {
-  const auto& texts =
-      command.prompts.empty() ? lab::standard_prompts() : command.prompts;
   std::vector<std::vector<int>> prompts;
-  for (const auto& text : texts) {
+  for (const auto& text : texts_of(command)) {
     prompts.push_back(encode_prompt(
         {text, std::nullopt, command.ignore_chat_template},
         tokenizer,
@@ -213,10 +273,15 @@ int run_validate(ValidateCommand command) {
   const measure::BandwidthOptions bandwidth{
       .threads = backend::cpu::Pool::shared().threads()};
   const Roof roof{measure::read_bandwidth(bandwidth).bytes_per_second.median};
+  const auto answers = answers_of(texts_of(command), result, tokenizer);
+  // A prompt or a path may hold bytes that are not UTF-8.
+  const auto replace = Json::error_handler_t::replace;
   write(
       stdout,
-      command.json ? to_json(command, result, roof).dump(2) + "\n"
-                   : to_table(result, roof));
+      command.json ? to_json(command, result, answers, roof)
+                         .dump(2, ' ', false, replace) +
+              "\n"
+                   : to_table(result, answers, roof));
   return result.judgement.verdict == measure::Verdict::failed ? exit_failed
                                                               : exit_ok;
 }

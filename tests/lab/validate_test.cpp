@@ -63,7 +63,8 @@ TEST(Validate, SharesTokensOutOverThePrompts) {
   EXPECT_EQ(result.prompts, 3);
   EXPECT_EQ(result.prompt_tokens, 9);
   EXPECT_EQ(result.tokens_total, 7);
-  EXPECT_EQ(result.tokens.size(), 3u);
+  EXPECT_EQ(result.unpatched_tokens.size(), 3u);
+  EXPECT_EQ(result.patched_tokens, result.unpatched_tokens);
   EXPECT_EQ(result.unpatched.runs.size(), 2u);
   EXPECT_GT(result.speedup, 0);
   for (const auto* side : {&result.unpatched, &result.patched}) {

@@ -236,7 +236,7 @@ class Validation {
       const std::vector<Generation>& got) {
     plain.rewind();
     patched.rewind();
-    result_.tokens.push_back(expected.tokens);
+    result_.unpatched_tokens.push_back(expected.tokens);
     result_.tokens_total += static_cast<int>(expected.tokens.size());
     // The worst of the runs counts.
     const auto& worst = *std::min_element(
@@ -244,6 +244,7 @@ class Validation {
           return common(expected.tokens, a.tokens) <
               common(expected.tokens, b.tokens);
         });
+    result_.patched_tokens.push_back(worst.tokens);
     const size_t same = common(expected.tokens, worst.tokens);
     result_.tokens_equal += static_cast<int>(same);
     auto a = plain.first();

@@ -63,8 +63,10 @@ struct ValidateResult {
   /// The bytes of weights that a patched step reads.
   double weight_bytes = 0;
   Report report;
-  /// What the unpatched model said, by prompt: token ids.
-  std::vector<std::vector<int>> tokens;
+  /// What each side said, by prompt: token ids. Of the patched model's runs the
+  /// worst. Prompts that no token was left for have none.
+  std::vector<std::vector<int>> unpatched_tokens;
+  std::vector<std::vector<int>> patched_tokens;
 };
 
 /// Runs the model unpatched and patched, in turn, on the same prompts (token

@@ -92,7 +92,7 @@ double Report::rounds_per_layer() const {
   return layers == 0 ? 0 : static_cast<double>(rounds) / layers;
 }
 
-std::string Report::summary() const {
+std::string Report::summary(int width) const {
   struct Kind {
     std::string label;
     int count = 0;
@@ -124,18 +124,20 @@ std::string Report::summary() const {
        {"first place"},
        {"folds, or why not"}});
   for (const auto& kind : kinds) {
+    const auto explanation = !kind.reason.empty() ? kind.reason
+        : kind.folds.empty() ? std::string("one kernel as it was captured")
+                             : fmt::format("{}", fmt::join(kind.folds, ", "));
     table.add_row(
         {kind.label,
          std::to_string(kind.count),
          kind.bytes > 0 ? format_bytes(kind.bytes) : "",
          kind.site,
-         kind.reason.empty() ? fmt::format("{}", fmt::join(kind.folds, ", "))
-                             : kind.reason});
+         explanation});
   }
   if (launches.empty()) {
     return "The model runs as the original: " + plan_reason + "\n";
   }
-  auto text = table.to_string();
+  auto text = table.to_string({.width = width});
   if (!plan_reason.empty()) {
     return text +
         fmt::format(

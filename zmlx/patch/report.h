@@ -36,8 +36,9 @@ struct Report {
   int patched_count() const;
   /// Rounds a layer: those of the whole step over the layers.
   double rounds_per_layer() const;
-  /// Table for people: a line for each kind of launch, then totals.
-  std::string summary() const;
+  /// Table for people: a line for each kind of launch, then totals; within
+  /// `width` columns, 0 for as wide as it is.
+  std::string summary(int width = 0) const;
 };
 
 /// The report of a folded graph; `plan` may be null.

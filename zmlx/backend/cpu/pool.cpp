@@ -17,7 +17,9 @@ namespace {
 // What a thread may wait for the next job before it sleeps: longer than what
 // a decode loop does between two steps, shorter than a scheduler's slice.
 constexpr auto kSpinTime = std::chrono::microseconds(50);
-constexpr int kPausesBeforeYield = 64;
+// About 0.2 ms: who yields while others want the core loses it for a whole
+// slice, which is longer than any launch of a decode step.
+constexpr int kPausesBeforeYield = 4000;
 
 // A child of fork has none of the threads; a pool older than this count must
 // start its threads again.

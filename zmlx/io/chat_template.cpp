@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "zmlx/base/errors.h"
 #include "zmlx/io/config.h"
 #include "zmlx/io/file_reader.h"
@@ -316,7 +318,7 @@ std::optional<ChatTemplate> ChatTemplate::from_gguf(
   if (!text) {
     return std::nullopt;
   }
-  return parse(*text, std::string("GGUF metadata ") + key);
+  return parse(*text, fmt::format("GGUF metadata {}", key));
 }
 
 std::string ChatTemplate::render(

@@ -52,17 +52,10 @@ struct Operands {
   }
 };
 
-std::vector<lang::Type> types_of(const Graph& graph, const Node& node) {
-  std::vector<lang::Type> types;
-  for (const auto& operand : node.operands) {
-    types.push_back(graph.result(operand.value).type);
-  }
-  return types;
-}
-
 /// The body gives the shapes that the node's readers count on, and a back end
 /// has a stage for it.
 bool has_kernel(const Graph& graph, const Node& node, std::string* why) {
+  const auto types = operand_types(graph, node);
   std::vector<lang::Shape> shapes;
   for (const auto& operand : node.operands) {
     shapes.push_back(operand.view.shape);
@@ -75,12 +68,12 @@ bool has_kernel(const Graph& graph, const Node& node, std::string* why) {
         return false;
       }
     }
-    lang::infer_types(node.body, types_of(graph, node));
+    lang::infer_types(node.body, types);
   } catch (const UserError& e) { // how these say that a body does not fit
     *why = e.what();
     return false;
   }
-  return op::executable(node.body, types_of(graph, node), why) != nullptr;
+  return op::executable(node.body, types, why) != nullptr;
 }
 
 /// True where the body reads input `number` in ways that need an array: by
@@ -130,12 +123,20 @@ bool only_reader(
     int producer,
     int consumer,
     std::string* why) {
-  const auto all_readers = readers(graph);
-  for (const auto& reader : all_readers[producer]) {
-    if (reader.node != consumer || reader.operand < 0) {
-      *why = "its result is read elsewhere too";
-      return false;
-    }
+  // Asked of every pair: no table of all readers is made for it.
+  bool elsewhere = false;
+  for (int n = 0; n < static_cast<int>(graph.nodes.size()); n++) {
+    for_each_ref(graph.nodes[n], [&](Ref ref, int operand) {
+      elsewhere =
+          elsewhere || (ref.node == producer && (n != consumer || operand < 0));
+    });
+  }
+  for (const auto& output : graph.outputs) {
+    elsewhere = elsewhere || output.value.value.node == producer;
+  }
+  if (elsewhere) {
+    *why = "its result is read elsewhere too";
+    return false;
   }
   for (const auto& result : graph.nodes[producer].results) {
     if (result.target) {
@@ -205,6 +206,48 @@ std::optional<std::vector<Expr>> add_producer(
   return places;
 }
 
+bool makes_whole_rows(const Node& node) {
+  const auto short_ones = lang::one_a_row(node.body);
+  return node.body.width.input < 0 &&
+      std::find(short_ones.begin(), short_ones.end(), true) == short_ones.end();
+}
+
+/// The consumer with the producer's formula, over `places`, in the place of
+/// what it reads of it.
+Node substituted(
+    const Node& consumer,
+    const Node& producer,
+    int producer_number,
+    const std::vector<Expr>& places,
+    Operands& all) {
+  std::vector<Expr> values;
+  for (size_t i = 0; i < consumer.operands.size(); i++) {
+    const auto& operand = consumer.operands[i];
+    if (operand.value.node != producer_number) {
+      values.push_back(lang::input(all.add(consumer.body.inputs[i], operand)));
+      continue;
+    }
+    // What was stored is read in its own type, whatever made it.
+    const int r = operand.value.result;
+    const auto type = producer.results[r].type;
+    const auto value = lang::substitute(producer.body.outputs[r].value, places);
+    values.push_back(lang::cast(type, lang::as(type, value)));
+  }
+  Node fused = consumer;
+  for (size_t o = 0; o < fused.body.outputs.size(); o++) {
+    auto& output = fused.body.outputs[o];
+    output.value = lang::substitute(output.value, values);
+    output.like = -1;
+    output.fixed = consumer.results[o].type;
+  }
+  if (fused.body.width.input >= 0) {
+    fused.body.width.input = values[fused.body.width.input]->input;
+  }
+  fused.body.inputs = all.inputs;
+  fused.operands = all.operands;
+  return fused;
+}
+
 template <typename T>
 void append(std::vector<T>& to, const std::vector<T>& from) {
   to.insert(to.end(), from.begin(), from.end());
@@ -222,10 +265,7 @@ bool fuse(Graph& graph, int producer, int consumer, std::string* why) {
   if (!only_reader(graph, producer, consumer, why)) {
     return false;
   }
-  const auto short_ones = lang::one_a_row(p.body);
-  if (p.body.width.input >= 0 ||
-      std::find(short_ones.begin(), short_ones.end(), true) !=
-          short_ones.end()) {
+  if (!makes_whole_rows(p)) {
     *why = "its rows have a width of their own";
     return false;
   }
@@ -239,32 +279,7 @@ bool fuse(Graph& graph, int producer, int consumer, std::string* why) {
     *why = "its operands do not take the shape that its reader sees";
     return false;
   }
-  std::vector<Expr> values;
-  for (size_t i = 0; i < c.operands.size(); i++) {
-    const auto& operand = c.operands[i];
-    if (operand.value.node == producer) {
-      int r = operand.value.result;
-      // What was stored is read in its own type, whatever made it.
-      const auto type = p.results[r].type;
-      values.push_back(lang::cast(
-          type,
-          lang::as(type, lang::substitute(p.body.outputs[r].value, *places))));
-    } else {
-      values.push_back(lang::input(all.add(c.body.inputs[i], operand)));
-    }
-  }
-  Node fused = c;
-  for (size_t o = 0; o < fused.body.outputs.size(); o++) {
-    auto& output = fused.body.outputs[o];
-    output.value = lang::substitute(output.value, values);
-    output.like = -1;
-    output.fixed = c.results[o].type;
-  }
-  if (fused.body.width.input >= 0) {
-    fused.body.width.input = values[fused.body.width.input]->input;
-  }
-  fused.body.inputs = all.inputs;
-  fused.operands = all.operands;
+  Node fused = substituted(c, p, producer, *places, all);
   if (!has_kernel(graph, fused, why)) {
     return false;
   }

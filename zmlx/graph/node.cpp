@@ -19,6 +19,14 @@ Ref storage_of(const Graph& graph, Ref ref) {
   return ref;
 }
 
+std::vector<lang::Type> operand_types(const Graph& graph, const Node& node) {
+  std::vector<lang::Type> types;
+  for (const auto& operand : node.operands) {
+    types.push_back(graph.result(operand.value).type);
+  }
+  return types;
+}
+
 std::vector<std::vector<Reader>> readers(const Graph& graph) {
   std::vector<std::vector<Reader>> all(graph.nodes.size());
   for (size_t n = 0; n < graph.nodes.size(); n++) {

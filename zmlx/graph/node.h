@@ -95,6 +95,11 @@ ZMLX_API const lang::Shape& storage_shape(const Graph& graph, Ref ref);
 /// The value whose storage `ref` shares: the start of its chain of targets.
 ZMLX_API Ref storage_of(const Graph& graph, Ref ref);
 
+/// The types that a node reads, one an operand.
+ZMLX_API std::vector<lang::Type> operand_types(
+    const Graph& graph,
+    const Node& node);
+
 /// Calls visit(ref, operand) for every value that a node refers to; operand is
 /// -1 for what is not an operand itself: targets, and what places a view.
 template <typename Visit>

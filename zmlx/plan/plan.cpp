@@ -50,12 +50,9 @@ namespace {
 /// The executable of a kernel node; null with *why where there is none.
 std::shared_ptr<const backend::Executable>
 executable_of(const graph::Graph& graph, const Node& node, std::string* why) {
-  std::vector<lang::Type> types;
-  for (const auto& operand : node.operands) {
-    types.push_back(graph.result(operand.value).type);
-  }
   std::string reason;
-  auto executable = op::executable(node.body, types, &reason);
+  auto executable =
+      op::executable(node.body, graph::operand_types(graph, node), &reason);
   if (!executable) {
     *why = fmt::format("{}: {}", node.name, reason);
   }

@@ -214,7 +214,6 @@ mx::array call_captured(
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& e) { // MLX, of what has no data
-
     throw user_error(
         "the step of a {} model cannot be captured: {}",
         model.shape().model_type,

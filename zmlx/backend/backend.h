@@ -36,6 +36,12 @@ class Launch {
   /// Asks the memory for constants (weights) that this share will read first:
   /// a hint to give while earlier launches are still finishing.
   virtual void prefetch(int /*part*/, int /*parts*/) const noexcept {}
+  /// What was wrong with the data of the runs so far: an index that an input
+  /// gave and that lies outside the array it names. Read as 0 and written
+  /// nowhere. Empty when all was well.
+  virtual std::string fault() const {
+    return {};
+  }
 };
 
 /// A program ready to run on a device.

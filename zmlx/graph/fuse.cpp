@@ -208,7 +208,7 @@ std::optional<std::vector<Expr>> add_producer(
 
 bool makes_whole_rows(const Node& node) {
   const auto short_ones = lang::one_a_row(node.body);
-  return node.body.width.input < 0 &&
+  return node.body.space.empty() &&
       std::find(short_ones.begin(), short_ones.end(), true) == short_ones.end();
 }
 
@@ -240,8 +240,8 @@ Node substituted(
     output.like = -1;
     output.fixed = consumer.results[o].type;
   }
-  if (fused.body.width.input >= 0) {
-    fused.body.width.input = values[fused.body.width.input]->input;
+  for (auto& axis : fused.body.space) {
+    axis.input = axis.input < 0 ? -1 : values[axis.input]->input;
   }
   fused.body.inputs = all.inputs;
   fused.operands = all.operands;

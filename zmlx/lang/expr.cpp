@@ -18,19 +18,26 @@ struct OpFacts {
 
 // In the order of Op.
 constexpr OpFacts kFacts[] = {
-    {"input", 0},  {"constant", 0}, {"index", 0},   {"width", 0},
-    {"as", 1},     {"cast", 1},     {"-", 1},       {"abs", 1},
-    {"exp", 1},    {"expm1", 1},    {"log", 1},     {"log1p", 1},
-    {"sqrt", 1},   {"rsqrt", 1},    {"sin", 1},     {"cos", 1},
-    {"tanh", 1},   {"sigmoid", 1},  {"erf", 1},     {"floor", 1},
-    {"ceil", 1},   {"round", 1},    {"!", 1},       {"+", 2},
-    {"-", 2},      {"*", 2},        {"/", 2},       {"%", 2},
-    {"pow", 2},    {"max", 2},      {"min", 2},     {"&&", 2},
-    {"||", 2},     {"&", 2},        {"|", 2},       {"^", 2},
-    {"<<", 2},     {">>", 2},       {"<", 2},       {"<=", 2},
-    {"==", 2},     {"!=", 2},       {"select", 3},  {"sum", 1},
-    {"prod", 1},   {"max_of", 1},   {"min_of", 1},  {"argmax", 1},
-    {"argmin", 1}, {"pick", 2},     {"product", 1}, {"attention", 4},
+    {"input", 0},      {"constant", 0},  {"index", 0},
+    {"width", 0},      {"row_index", 0}, {"extent", 0},
+    {"as", 1},         {"cast", 1},      {"stop_gradient", 1},
+    {"random", 1},     {"-", 1},         {"abs", 1},
+    {"exp", 1},        {"expm1", 1},     {"log", 1},
+    {"log1p", 1},      {"sqrt", 1},      {"rsqrt", 1},
+    {"sin", 1},        {"cos", 1},       {"tanh", 1},
+    {"sigmoid", 1},    {"erf", 1},       {"floor", 1},
+    {"ceil", 1},       {"round", 1},     {"!", 1},
+    {"+", 2},          {"-", 2},         {"*", 2},
+    {"/", 2},          {"%", 2},         {"pow", 2},
+    {"max", 2},        {"min", 2},       {"&&", 2},
+    {"||", 2},         {"&", 2},         {"|", 2},
+    {"^", 2},          {"<<", 2},        {">>", 2},
+    {"<", 2},          {"<=", 2},        {"==", 2},
+    {"!=", 2},         {"select", 3},    {"sum", 1},
+    {"prod", 1},       {"max_of", 1},    {"min_of", 1},
+    {"argmax", 1},     {"argmin", 1},    {"pick", 2},
+    {"take", 2},       {"cumsum", 1},    {"top_values", 1},
+    {"top_places", 1}, {"product", 1},   {"attention", 4},
 };
 static_assert(std::size(kFacts) == static_cast<size_t>(Op::Attention) + 1);
 
@@ -60,6 +67,20 @@ int arity(Op op) {
 
 std::string_view name_of(Op op) {
   return facts(op).name;
+}
+
+std::string_view name_of(ScanOrder order) {
+  switch (order) {
+    case ScanOrder::Forward:
+      return "forward";
+    case ScanOrder::ForwardExclusive:
+      return "forward exclusive";
+    case ScanOrder::Reverse:
+      return "reverse";
+    case ScanOrder::ReverseExclusive:
+      return "reverse exclusive";
+  }
+  return "?";
 }
 
 bool is_reduction(Op op) {
@@ -131,6 +152,38 @@ Expr as(Type type, Expr x) {
 Expr cast(Type type, Expr x) {
   return from_node(
       new Node{.op = Op::Cast, .args = {std::move(x)}, .type = type});
+}
+
+Expr extent(const Expr& input, int axis) {
+  if (input->op != Op::Input) {
+    throw internal_error("extent: expected an input");
+  }
+  return from_node(new Node{
+      .op = Op::Extent,
+      .args = {},
+      .value = static_cast<double>(axis),
+      .input = input->input});
+}
+
+namespace {
+
+Expr with_value(Op op, Expr x, int value) {
+  return from_node(new Node{
+      .op = op, .args = {std::move(x)}, .value = static_cast<double>(value)});
+}
+
+} // namespace
+
+Expr cumsum(Expr x, ScanOrder order) {
+  return with_value(Op::CumSum, std::move(x), static_cast<int>(order));
+}
+
+Expr top_values(Expr x, int k) {
+  return with_value(Op::TopValues, std::move(x), k);
+}
+
+Expr top_places(Expr x, int k) {
+  return with_value(Op::TopPlaces, std::move(x), k);
 }
 
 Expr product(Expr x, Weight weight) {
@@ -212,6 +265,10 @@ Expr replace(
   const Node& node = *tree;
   if (node.op == Op::Input) {
     return replacement_of(node.input, replacements);
+  }
+  if (node.op == Op::Extent) {
+    return extent(
+        replacement_of(node.input, replacements), static_cast<int>(node.value));
   }
   std::vector<Expr> args;
   args.reserve(node.args.size());

@@ -20,9 +20,13 @@ enum class Op : uint8_t {
   Constant, // `value`, an integer where `type` is I32; see Expr(double)
   Index, // the place along the last axis: 0 .. D-1, int32
   Width, // D, the length of the last axis, int32
+  RowIndex, // which row this is, row-major among all of the space, int32
+  Extent, // the length of axis `value` of input `input`, int32
   // One operand.
   As, // rounded to `type` and back: a value that the graph stored
   Cast, // converted to compute_type(`type`), as C++ converts
+  Stop, // the operand; a constant to derivatives
+  Random, // 32 random bits of this place, uint32; see random() below
   Neg,
   Abs,
   Exp,
@@ -71,6 +75,10 @@ enum class Op : uint8_t {
   ArgMax, // uint32; the lowest place among equals; NaN counts as the largest
   ArgMin,
   Pick, // element args[1] (an integer) of the row of input args[0]
+  Take, // the element at this place in row args[1] of the table args[0]
+  CumSum, // of the places up to this one; `value` is a ScanOrder
+  TopValues, // the `value` largest of a row, descending: a row of its own
+  TopPlaces, // where they stand, uint32; the lowest first among equals
   // Stages with a hand-written body.
   Product, // sum over the row of args[0] times the weight: place m gets row m
   Attention, // args: q, k, v, length; see backend/stages/attention
@@ -81,6 +89,16 @@ ZMLX_API int arity(Op op);
 /// Its name in the language and in dumps: "exp", "+", "select".
 ZMLX_API std::string_view name_of(Op op);
 ZMLX_API bool is_reduction(Op op); // Sum .. ArgMin
+
+/// Which places a running sum adds up.
+enum class ScanOrder : uint8_t {
+  Forward, // 0 .. i
+  ForwardExclusive, // 0 .. i - 1
+  Reverse, // i .. D - 1
+  ReverseExclusive, // i + 1 .. D - 1
+};
+
+ZMLX_API std::string_view name_of(ScanOrder order); // "reverse exclusive"
 
 /// How the rows of a weight matrix (M, K) are stored.
 enum class WeightFormat : uint8_t {
@@ -133,8 +151,10 @@ class ZMLX_API Expr {
 struct ZMLX_API Node {
   Op op;
   std::vector<Expr> args;
-  double value = 0; // Constant; Attention: the scale
-  int input = -1; // Input
+  /// Constant; Attention: the scale; Extent: the axis, negative from the end;
+  /// CumSum: the ScanOrder; Top*: how many.
+  double value = 0;
+  int input = -1; // Input, Extent
   Type type = Type::F32; // As, Cast; Constant: I32 or F32 as it was written
   Weight weight; // Product
 
@@ -151,6 +171,17 @@ ZMLX_API Expr product(Expr x, Weight weight);
 /// q (B, H, 1, D), k and v (B, H_kv, capacity, D) and a 0-d length: softmax of
 /// scale q k^T over the first `length` keys, times v. All operands are inputs.
 ZMLX_API Expr attention(Expr q, Expr k, Expr v, Expr length, double scale);
+
+/// The length of an axis of an input; negative axes count from the end.
+ZMLX_API Expr extent(const Expr& input, int axis);
+/// The row's running sum, in float64 where x is a float (int64, uint64 and
+/// narrower integers wrap in their own type).
+ZMLX_API Expr cumsum(Expr x, ScanOrder order = ScanOrder::Forward);
+/// The k largest of a row, descending, and their places. An output of its own
+/// with rows of k; k is at most the length of the row. NaN counts as the
+/// largest.
+ZMLX_API Expr top_values(Expr x, int k);
+ZMLX_API Expr top_places(Expr x, int k);
 
 /// A number written with a point (F32) or without (I32).
 ZMLX_API Expr constant(double value, Type written);
@@ -226,6 +257,17 @@ inline Expr min_of(Expr x) { return make(Op::MinOf, {std::move(x)}); }
 inline Expr argmax(Expr x) { return make(Op::ArgMax, {std::move(x)}); }
 inline Expr argmin(Expr x) { return make(Op::ArgMin, {std::move(x)}); }
 inline Expr mean(Expr x) { return sum(std::move(x)) / cast(Type::F32, width()); }
+inline Expr row_index() { return make(Op::RowIndex, {}); }
+inline Expr stop_gradient(Expr x) { return make(Op::Stop, {std::move(x)}); }
+/// Word i % 4 of Philox4x32-10 with the counter i / 4 and the key `seed` (64
+/// bits, one value for all places), i the row-major number of the place in the
+/// space: the same bits on every device and for every layout. Source: Salmon
+/// et al., "Parallel random numbers: as easy as 1, 2, 3", 2011.
+inline Expr random(Expr seed) { return make(Op::Random, {std::move(seed)}); }
+/// Row `row` (an integer, one a row) of a table: (rows..., D), its leading axes
+/// counted as one. 0 outside the table.
+inline Expr take(Expr table, Expr row) { return make(Op::Take, {std::move(table), std::move(row)}); }
+/// 0 outside the row.
 inline Expr pick(Expr in, Expr at) { return make(Op::Pick, {std::move(in), std::move(at)}); }
 // clang-format on
 

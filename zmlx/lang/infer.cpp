@@ -37,7 +37,7 @@ struct Uses {
   std::vector<bool> outside;
   std::vector<const Node*> products;
   const Node* attention = nullptr;
-  bool along_row = false; // a reduction, Pick, Index or Width
+  bool along_row = false; // an operation that knows its row
 };
 
 void mark(const std::vector<Expr>& roots, std::vector<bool>& read) {
@@ -88,8 +88,7 @@ Uses find_uses(const Body& body) {
     } else if (node.op == Op::Attention) {
       uses.attention = &node;
     }
-    uses.along_row |= is_reduction(node.op) || node.op == Op::Pick ||
-        node.op == Op::Index || node.op == Op::Width;
+    uses.along_row |= along_row(node.op);
   });
   mark(rows, uses.in_product);
   mark_outside(body, uses);
@@ -135,20 +134,29 @@ class ShapeInference {
   }
 
   bool broadcasts(size_t i) const {
-    return body_.inputs[i].role == Role::Element ||
-        body_.inputs[i].role == Role::Row;
+    Role role = body_.inputs[i].role;
+    return role != Role::Scalar && role != Role::Whole;
   }
 
-  // How input i meets the others: a Row keeps its last axis to itself.
+  // How input i meets the others: a Row keeps its last axis to itself, a Table
+  // the ones before it.
   Shape meeting_shape(size_t i) const {
     Shape shape = inputs_[i];
-    if (body_.inputs[i].role == Role::Row) {
-      if (shape.empty()) {
+    Role role = body_.inputs[i].role;
+    if (role == Role::EachRow) {
+      shape.push_back(1);
+    } else if (role == Role::Row || role == Role::Table) {
+      if (shape.empty() || (role == Role::Table && shape.size() < 2)) {
         throw user_error(
-            "{}: expected an array with rows, got a 0-d one",
-            body_.inputs[i].name);
+            "{}: expected an array with rows, got shape {}",
+            body_.inputs[i].name,
+            to_string(shape));
       }
-      shape.back() = 1;
+      if (role == Role::Row) {
+        shape.back() = 1;
+      } else {
+        shape = {shape.back()};
+      }
     }
     return shape;
   }
@@ -175,10 +183,14 @@ class ShapeInference {
 
   std::vector<Shape> rows() const {
     Shape shape = broadcast_of([](size_t) { return true; });
-    if (body_.width.input >= 0) {
-      shape = with_width(std::move(shape));
+    if (!body_.space.empty()) {
+      shape = with_space(std::move(shape));
     }
-    if (uses_.along_row && shape.empty()) {
+    bool along = uses_.along_row ||
+        std::any_of(body_.outputs.begin(),
+                    body_.outputs.end(),
+                    [](const Output& o) { return bool(o.into); });
+    if (along && shape.empty()) {
       throw user_error(
           "{}: a formula along the last axis needs at least one axis, got "
           "0-d arrays",
@@ -186,35 +198,53 @@ class ShapeInference {
     }
     std::vector<bool> short_one = one_a_row(body_);
     std::vector<Shape> result;
-    for (bool drop : short_one) {
-      result.push_back(shape);
-      if (drop) {
-        result.back().pop_back();
-      }
+    for (size_t i = 0; i < body_.outputs.size(); ++i) {
+      result.push_back(output_shape(body_.outputs[i], shape, short_one[i]));
     }
     return result;
   }
 
-  // The row's length from body_.width, where the inputs that meet leave it
-  // open.
-  Shape with_width(Shape shape) const {
-    const RowWidth& width = body_.width;
-    const Shape& of = inputs_.at(width.input);
-    if (of.empty() || of.back() * width.times % width.over != 0) {
-      wrong(
-          width.input,
-          fmt::format("a last axis that is a multiple of {}", width.over));
+  Shape output_shape(const Output& output, Shape space, bool one_a_row) const {
+    if (output.sum_like >= 0) {
+      return inputs_.at(output.sum_like);
     }
-    const int64_t length = of.back() * width.times / width.over;
-    if (shape.empty() || (shape.back() != 1 && shape.back() != length)) {
+    if (output.into) {
+      return output.into->like >= 0 ? inputs_.at(output.into->like)
+                                    : Shape{output.into->rows, space.back()};
+    }
+    const Node& value = *output.value;
+    if (value.op == Op::TopValues || value.op == Op::TopPlaces) {
+      const auto k = static_cast<int64_t>(value.value);
+      if (k < 1 || k > space.back()) {
+        throw user_error(
+            "{}: expected 1 to {} of rows of {}, got k = {}",
+            name_of(value.op),
+            space.back(),
+            space.back(),
+            k);
+      }
+      space.back() = k;
+    }
+    if (one_a_row) {
+      space.pop_back();
+    }
+    return space;
+  }
+
+  // The last axes from body_.space, where the inputs that meet leave them open.
+  Shape with_space(Shape shape) const {
+    Shape axes = axes_of(body_, inputs_);
+    auto both = try_broadcast(shape, axes);
+    bool fits = both && both->size() >= axes.size() &&
+        std::equal(axes.begin(), axes.end(), both->end() - axes.size());
+    if (!fits) {
       throw user_error(
-          "{}: rows are {} long, which does not broadcast with {}",
-          body_.inputs.at(width.input).name,
-          length,
+          "{}: the last axes are {}, which does not broadcast with {}",
+          names(),
+          to_string(axes),
           to_string(shape));
     }
-    shape.back() = length;
-    return shape;
+    return *both;
   }
 
   [[noreturn]] void wrong(int input, const std::string& expected) const {
@@ -348,6 +378,43 @@ class ShapeInference {
 
 } // namespace
 
+bool along_row(Op op) {
+  return is_reduction(op) || op == Op::Pick || op == Op::Take ||
+      op == Op::Index || op == Op::Width || op == Op::RowIndex ||
+      op == Op::CumSum || op == Op::TopValues || op == Op::TopPlaces;
+}
+
+Shape axes_of(const Body& body, const std::vector<Shape>& inputs) {
+  Shape axes;
+  for (const AxisLength& axis : body.space) {
+    if (axis.input < 0) {
+      axes.push_back(axis.times);
+      continue;
+    }
+    const Shape& shape = inputs.at(axis.input);
+    const auto rank = static_cast<int>(shape.size());
+    const int at = axis.axis < 0 ? axis.axis + rank : axis.axis;
+    if (at < 0 || at >= rank) {
+      throw user_error(
+          "{}: expected an axis {}, got shape {}",
+          body.inputs.at(axis.input).name,
+          axis.axis,
+          to_string(shape));
+    }
+    const int64_t length = shape[at] * axis.times;
+    if (!axis.up && length % axis.over != 0) {
+      throw user_error(
+          "{}: expected axis {} to be a multiple of {}, got shape {}",
+          body.inputs.at(axis.input).name,
+          axis.axis,
+          axis.over,
+          to_string(shape));
+    }
+    axes.push_back((length + axis.over - 1) / axis.over);
+  }
+  return axes;
+}
+
 Shape broadcast(const Shape& a, const Shape& b) {
   auto shape = try_broadcast(a, b);
   if (!shape) {
@@ -357,39 +424,68 @@ Shape broadcast(const Shape& a, const Shape& b) {
   return *shape;
 }
 
-std::vector<bool> one_a_row(const Body& body) {
-  struct Facts {
-    bool varies; // along the last axis
-    bool row; // depends on a reduction or a Pick
-  };
-  std::unordered_map<const Node*, Facts> known;
-  std::vector<Expr> roots;
-  for (const Output& output : body.outputs) {
-    roots.push_back(output.value);
-  }
-  for_each_node(roots, [&](const Node& node) {
-    Facts facts{false, is_reduction(node.op)};
-    if (node.op == Op::Pick) {
-      facts = {known.at(node.args[1].get()).varies, true};
-    } else if (node.op == Op::Input) {
-      facts.varies = body.inputs.at(node.input).role != Role::Scalar;
-    } else if (
-        node.op == Op::Index || node.op == Op::Product ||
-        node.op == Op::Attention) {
-      facts.varies = true;
-    } else if (!facts.row) {
-      for (const Expr& arg : node.args) {
-        const Facts& below = known.at(arg.get());
-        facts.varies |= below.varies;
-        facts.row |= below.row;
+std::vector<Variation> variations(
+    const Body& body,
+    const std::vector<const Node*>& nodes) {
+  std::unordered_map<const Node*, Variation> known;
+  std::vector<Variation> result;
+  for (const Node* node : nodes) {
+    Variation v;
+    switch (node->op) {
+      case Op::Pick:
+        v = {known.at(node->args[1].get()).varies, true};
+        break;
+      case Op::Input: {
+        const Role role = body.inputs.at(node->input).role;
+        v = {
+            role != Role::Scalar && role != Role::EachRow,
+            role == Role::EachRow};
+        break;
       }
+      case Op::RowIndex:
+        v.row = true;
+        break;
+      case Op::Index:
+      case Op::Random:
+      case Op::Take:
+      case Op::CumSum:
+      case Op::TopValues:
+      case Op::TopPlaces:
+      case Op::Product:
+      case Op::Attention:
+        v.varies = true;
+        break;
+      default:
+        v.row = is_reduction(node->op);
+        for (const Expr& arg : node->args) {
+          const Variation& below = known.at(arg.get());
+          v.varies |= below.varies && !is_reduction(node->op);
+          v.row |= below.row;
+        }
     }
-    known.emplace(&node, facts);
-  });
+    known.emplace(node, v);
+    result.push_back(v);
+  }
+  return result;
+}
+
+std::vector<bool> one_a_row(const Body& body) {
+  const auto nodes = postorder(roots(body));
+  const auto found = variations(body, nodes);
+  std::unordered_map<const Node*, Variation> known;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    known.emplace(nodes[i], found[i]);
+  }
   std::vector<bool> result;
-  for (const Expr& root : roots) {
-    const Facts& facts = known.at(root.get());
-    result.push_back(facts.row && !facts.varies);
+  for (const Output& output : body.outputs) {
+    const Variation v = known.at(output.value.get());
+    bool short_one = v.row && !v.varies && !output.fills && !output.into;
+    if (output.sum_like >= 0) {
+      // What has no last axis of its own is summed row by row.
+      const Role role = body.inputs.at(output.sum_like).role;
+      short_one = !v.varies && (role == Role::Scalar || role == Role::EachRow);
+    }
+    result.push_back(short_one);
   }
   return result;
 }

@@ -10,6 +10,7 @@
 #include "zmlx/base/errors.h"
 #include "zmlx/base/hash.h"
 #include "zmlx/base/text.h"
+#include "zmlx/lang/derive.h"
 #include "zmlx/lang/intern.h"
 
 namespace zmlx::lang {
@@ -19,6 +20,11 @@ std::vector<Expr> roots(const Body& body) {
   for (const Output& output : body.outputs) {
     trees.push_back(output.value);
   }
+  for (const Output& output : body.outputs) {
+    if (output.into) {
+      trees.push_back(output.into->row);
+    }
+  }
   return trees;
 }
 
@@ -27,6 +33,9 @@ Expr Define::input(std::string name, Role role) {
     if (other.name == name) {
       throw internal_error("a kernel has two inputs '{}'", name);
     }
+  }
+  if (cotangents_) {
+    throw internal_error("input '{}' comes after a cotangent", name);
   }
   body_.inputs.push_back({std::move(name), role});
   return lang::input(static_cast<int>(body_.inputs.size()) - 1);
@@ -48,11 +57,15 @@ double Define::number(const std::string& name, double otherwise) {
   return value;
 }
 
-void Define::width(const Expr& input, int times, int over) {
+void Define::width(const Expr& input, int times, int over, bool up) {
   if (input->op != Op::Input || times < 1 || over < 1) {
     throw internal_error("width: expected an input, times >= 1 and over >= 1");
   }
-  body_.width = {input->input, times, over};
+  space({{input->input, -1, times, over, up}});
+}
+
+void Define::space(std::vector<AxisLength> axes) {
+  body_.space = std::move(axes);
 }
 
 Weight Define::weight(const std::string& name, int bits, int group_size) {
@@ -84,6 +97,34 @@ void Define::output_like(Expr value, const Expr& input, std::string name) {
       {std::move(name), std::move(value), input->input, {}});
 }
 
+void Define::output_rows(Expr value, Expr row, int64_t rows, std::string name) {
+  Output output{std::move(name), std::move(value), -1, {}};
+  output.into = RowSum{std::move(row), -1, rows};
+  body_.outputs.push_back(std::move(output));
+}
+
+Expr Define::cotangent(int output) {
+  cotangents_ = true;
+  return lang::input(static_cast<int>(body_.inputs.size()) + output);
+}
+
+void Define::gradient(const Expr& input, Expr value) {
+  if (input->op != Op::Input) {
+    throw internal_error("gradient: expected an input");
+  }
+  cotangents_ = true;
+  given_gradients_.emplace_back(input->input, std::move(value));
+}
+
+void Define::finish() {
+  for (auto& [input, value] : given_gradients_) {
+    auto body = std::make_shared<Body>(Body{with_cotangents(body_), {}});
+    body->outputs.push_back(gradient_output(body_, input, std::move(value)));
+    body_.gradients[input] = std::move(body);
+  }
+  given_gradients_.clear();
+}
+
 void Define::fill(const Expr& input, Fill values) {
   if (input->op != Op::Input) {
     throw internal_error("fill: expected an input");
@@ -103,6 +144,7 @@ Kernel::Kernel(std::string name, std::string summary, Definition define)
 Define Kernel::define(const Attributes& attributes) const {
   Define result(attributes);
   definition_(result);
+  result.finish();
   for (const auto& [name, value] : attributes) {
     if (!result.attributes().contains(name)) {
       std::vector<std::string> known;
@@ -151,7 +193,10 @@ std::string canonical_node(const Node& node, const Interner& structures) {
 std::string content_key(const Body& body) {
   Hasher hasher;
   hasher.add(body.inputs.size()).add(body.outputs.size());
-  hasher.add(body.width.input).add(body.width.times).add(body.width.over);
+  hasher.add(body.space.size());
+  for (const AxisLength& a : body.space) {
+    hasher.add(a.input).add(a.axis).add(a.times).add(a.over).add(a.up);
+  }
   for (const Input& input : body.inputs) {
     hasher.add(input.name).add(input.role);
   }
@@ -161,8 +206,20 @@ std::string content_key(const Body& body) {
     hasher.add(output.name)
         .add(output.like)
         .add(output.fixed ? static_cast<int>(*output.fixed) : -1)
+        .add(output.fills)
+        .add(output.sum_like)
         .add(structures.number(output.value));
     roots.push_back(output.value);
+    hasher.add(output.into.has_value());
+    if (output.into) {
+      hasher.add(output.into->like)
+          .add(output.into->rows)
+          .add(structures.number(output.into->row));
+      roots.push_back(output.into->row);
+    }
+  }
+  for (const auto& [input, gradient] : body.gradients) {
+    hasher.add(input).add(content_key(*gradient));
   }
   // Structures are numbered as first met, so that each new number is a line
   // and sharing leaves no trace in the text.

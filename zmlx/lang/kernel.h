@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,7 +16,9 @@ namespace zmlx::lang {
 enum class Role : uint8_t {
   Element, // broadcast with the other Element inputs, as MLX does
   Scalar, // 0-d: a run-time number
+  EachRow, // (...): one element a row, meets the others as (..., 1)
   Row, // read through Pick only: its rows broadcast, its last axis is its own
+  Table, // read through Take only: its last axis meets the others
   Whole, // a weight, a cache: read by the body of a stage
 };
 
@@ -24,24 +27,41 @@ struct Input {
   Role role = Role::Element;
 };
 
+/// An output to whose rows values are added: those of places that name one row
+/// in the order of the places. Rows outside the output are left out (see
+/// backend::Launch::fault for those that an input names).
+struct RowSum {
+  Expr row; // an integer, one a row
+  int like = -1; // the output has the shape of this input ...
+  int64_t rows = 0; // ... or where there is none (rows, D)
+};
+
 /// The type of an output: `fixed`, else that of input `like`, else the
-/// promoted type of the Element inputs (of the Row, Whole and Scalar inputs, in
-/// this order, where there are none); where that is an integer and the value is
-/// a float, the value's type. Attention: that of q.
+/// promoted type of the Element inputs (of the Row, Table, EachRow, Whole and
+/// Scalar inputs, in this order, where there are none); where that is an
+/// integer and the value is a float, the value's type. Attention: that of q.
 struct Output {
   std::string name;
   Expr value;
   int like = -1;
   std::optional<Type> fixed;
+  /// One element a place, also where the value is the same along the row.
+  bool fills = false;
+  /// The output has the shape of this input and is the sum over the axes along
+  /// which the input was broadcast, in an order that depends on shapes alone.
+  int sum_like = -1;
+  std::optional<RowSum> into = {};
 };
 
-/// How long a row is where no Element input says so, say of a kernel that
-/// unpacks: the last axis of `input`, `times` / `over`.
-struct RowWidth {
-  int input = -1; // none
-  int times = 1;
-  int over = 1;
-  bool operator==(const RowWidth&) const = default;
+/// How long an axis is: axis `axis` of `input` (negative from the end), times /
+/// over (rounded up where `up`); without an input `times`.
+struct AxisLength {
+  int input = -1;
+  int axis = -1;
+  int64_t times = 1;
+  int64_t over = 1;
+  bool up = false;
+  bool operator==(const AxisLength&) const = default;
 };
 
 /// What a kernel computes: one tree an output over numbered inputs. Outputs of
@@ -50,10 +70,15 @@ struct RowWidth {
 struct Body {
   std::vector<Input> inputs;
   std::vector<Output> outputs;
-  RowWidth width = {};
+  /// The last axes of the space of places where the inputs that meet leave them
+  /// open, say of a kernel that unpacks.
+  std::vector<AxisLength> space = {};
+  /// Gradients given by hand, by input: a body over the same inputs and then
+  /// one cotangent an output (lang/derive.h) with one output.
+  std::map<int, std::shared_ptr<const Body>> gradients = {};
 };
 
-/// The trees of the outputs.
+/// The trees of the outputs, then those of the rows that they are added to.
 ZMLX_API std::vector<Expr> roots(const Body& body);
 
 /// Compile-time numbers of a kernel: bits, group_size, dims, the scale of an
@@ -96,18 +121,32 @@ class ZMLX_API Define {
   /// and `name`_biases. bits = 0 is dense.
   Weight weight(const std::string& name, int bits, int group_size);
 
-  /// Rows are as long as the last axis of `input`, times / over: the broadcast
-  /// shape of the outputs gets this last axis.
-  void width(const Expr& input, int times, int over);
+  /// Rows are as long as the last axis of `input`, times / over (rounded up
+  /// where `up`): the broadcast shape of the outputs gets this last axis.
+  void width(const Expr& input, int times, int over, bool up = false);
+  /// The last axes of the outputs' shape.
+  void space(std::vector<AxisLength> axes);
 
   void output(Expr value, std::string name = "out");
   void output(Expr value, Type type, std::string name = "out");
   void output_like(Expr value, const Expr& input, std::string name = "out");
 
+  /// The output is summed into the rows of (rows, D) that `row` names.
+  void
+  output_rows(Expr value, Expr row, int64_t rows, std::string name = "out");
+
+  /// The cotangent of an output; after the last input.
+  Expr cotangent(int output = 0);
+  /// The gradient of an input, where the derived one is not what is wanted: at
+  /// each place, summed over the axes along which the input is broadcast.
+  void gradient(const Expr& input, Expr value);
+
   /// What values an input takes, where not any number will do.
   void fill(const Expr& input, Fill values);
   void cases(std::vector<Case> list);
 
+  /// Brings what was collected into the body; Kernel::define calls it.
+  void finish();
   const Body& body() const {
     return body_;
   }
@@ -129,6 +168,8 @@ class ZMLX_API Define {
   Body body_;
   std::vector<Case> cases_;
   std::map<std::string, Fill> fills_;
+  std::vector<std::pair<int, Expr>> given_gradients_;
+  bool cotangents_ = false; // were asked for
 };
 
 /// A kernel of the catalogue: its name, what it means, and its definition,
@@ -165,15 +206,37 @@ class ZMLX_API Kernel {
 ///   that has one element a row.
 /// - Product: the broadcast shape of what the product reads, with the weight's
 ///   rows for its last axis; other Element inputs must broadcast to it.
-/// - Attention: the shape of q.
+/// - Attention: the shape of q. TopValues, TopPlaces: that of the row, with k
+///   for its last axis. Outputs that are sums: what their fields say.
 ZMLX_API std::vector<Shape> infer_shapes(
     const Body& body,
     const std::vector<Shape>& inputs);
 
-/// For each output, whether it has one element a row: it depends on a reduction
-/// or a Pick, and on nothing else that varies along the last axis. An output of
-/// numbers and scalars alone fills its row.
+/// For each output, whether it has one element a row: it depends on a
+/// reduction, a Pick or an EachRow input, and on nothing else that varies along
+/// the last axis, and does not fill it. An output of numbers and scalars alone
+/// fills its row.
 ZMLX_API std::vector<bool> one_a_row(const Body& body);
+
+/// How a value changes from place to place: along the last axis, and from row
+/// to row for a reason other than its element inputs (a reduction, an EachRow
+/// input, the number of the row).
+struct Variation {
+  bool varies = false;
+  bool row = false;
+};
+/// Of each of these nodes, operands first (see postorder).
+ZMLX_API std::vector<Variation> variations(
+    const Body& body,
+    const std::vector<const Node*>& nodes);
+
+/// Whether the operation knows about its row: it reduces, reads elsewhere, or
+/// asks where it is.
+ZMLX_API bool along_row(Op op);
+
+/// The lengths that Body::space asks for. UserError where an input has no such
+/// axis, or one of a wrong length.
+ZMLX_API Shape axes_of(const Body& body, const std::vector<Shape>& inputs);
 
 /// Types of the outputs. UserError where an operation has no meaning for them.
 ZMLX_API std::vector<Type> infer_types(

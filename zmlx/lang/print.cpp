@@ -193,6 +193,20 @@ class Printer {
     for (size_t i = 0; i < node.args.size(); ++i) {
       text += (i == 0 ? "" : ", ") + arg(node, i).text;
     }
+    if (node.op == Op::Extent) {
+      text += fmt::format("{}, {}", input_name(node.input), node.value);
+    }
+    if (node.op == Op::TopValues || node.op == Op::TopPlaces) {
+      text += fmt::format(", {}", node.value);
+    }
+    if (node.op == Op::CumSum && node.value != 0) {
+      const auto order = static_cast<ScanOrder>(static_cast<int>(node.value));
+      const bool reverse =
+          order == ScanOrder::Reverse || order == ScanOrder::ReverseExclusive;
+      const bool exclusive = order == ScanOrder::ForwardExclusive ||
+          order == ScanOrder::ReverseExclusive;
+      text += fmt::format(", {:d}, {:d}", reverse, exclusive);
+    }
     if (node.op == Op::Attention) {
       text += fmt::format(", {}", node.value);
     }

@@ -6,13 +6,15 @@
 #include <vector>
 
 #include "zmlx/export.h"
-#include "zmlx/lang/expr.h"
+#include "zmlx/lang/kernel.h"
 
 namespace zmlx::lang {
 
 /// A typed straight-line program over registers, made from trees by lower().
 /// Each instruction gives one value for every place of the row, or one for the
-/// whole row when `uniform`. Registers are assigned once and numbered in order,
+/// whole row when `uniform`. CumSum carries on from block to block: a pass with
+/// one runs whole rows, from their end where it has a reverse one (a pass has
+/// not both). Registers are assigned once and numbered in order,
 /// so instruction i of a Code writes register i.
 ///
 /// Registers have one of the types F32, F64, I32, U32, I64, U64 and Bool. Bool
@@ -28,9 +30,13 @@ struct Instruction {
   Type from = Type::F32; // compute type of the operands; `type` for leaves
   bool uniform = false;
   std::array<uint16_t, 3> in{}; // registers; Pick: in[0] is the place
-  double value = 0; // Constant
-  int number = -1; // Input and Pick: which input. Slot: which slot.
+  double value = 0; // Constant; CumSum: the ScanOrder; Extent: the axis
+  /// Input, Pick, Take and Extent: which input. Slot: which slot.
+  int number = -1;
   Type rounded = Type::F32; // As
+  /// Names the value: instructions of different passes with one id compute the
+  /// same.
+  int id = -1;
 };
 
 /// The extra leaf of lowered code, beside Input, Constant, Index and Width:
@@ -40,10 +46,20 @@ inline constexpr Op kSlot = Op::Sum;
 
 using Code = std::vector<Instruction>;
 
+/// Number of operands in registers: Pick and Take read an array besides.
+ZMLX_API int operands(const Instruction& instruction);
+
 struct Reduction {
   Op op; // Sum .. ArgMin
   uint16_t value; // the register reduced; a uniform one counts at every place
   int slot; // where the result goes, in the register's type (Arg*: U32)
+};
+
+/// What becomes of a value that is stored.
+enum class Into : uint8_t {
+  Place, // it is the output's element here
+  Sum, // added up over the axes along which the output is broadcast here
+  Row, // added to row `row` of the output, where that is a row of it
 };
 
 struct Store {
@@ -52,6 +68,8 @@ struct Store {
   /// The output has one element a row (the value is then uniform). Else it has
   /// one a place, and a uniform value fills the row.
   bool one_a_row = false;
+  Into into = Into::Place;
+  uint16_t row = 0; // Into::Row: a uniform register with an integer
 };
 
 /// One sweep over a row: code, then what its values are reduced into and where
@@ -70,13 +88,21 @@ struct RowProgram {
   int slots = 0;
 };
 
-/// Map: one pass whose places do not know their row (no Index, Width, Pick or
-/// reduction), so that axes may be joined. Row: everything else on rows.
-enum class Stage : uint8_t { Map, Row, Product, Attention };
+/// Map: one pass whose places do not know their row (no Index, Width, Pick,
+/// Take, CumSum, reduction or sum), so that axes may be joined. Row: everything
+/// else on rows. TopK: the largest of a row that a row program gives.
+enum class Stage : uint8_t { Map, Row, Product, Attention, TopK };
 
 struct AttentionTerm {
   int q, k, v, length; // input numbers
   double scale;
+};
+
+/// The row is the single store {output -1, value}, float32.
+struct TopTerm {
+  int k;
+  std::vector<int> values; // outputs that get the values
+  std::vector<int> places; // and those that get the places
 };
 
 /// A kernel ready for a back end: typed, with one stage.
@@ -96,8 +122,13 @@ struct Program {
   std::vector<Weight> weights;
   Pass store;
   AttentionTerm attention{};
+  TopTerm top{};
   /// Inputs read through Pick only, along their own last axis.
   std::vector<bool> picked;
+  /// Inputs with one element a row: their shape (...) stands for (..., 1).
+  std::vector<bool> each_row;
+  /// Inputs read through Take only.
+  std::vector<bool> tables;
 };
 
 } // namespace zmlx::lang

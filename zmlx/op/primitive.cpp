@@ -12,6 +12,7 @@
 #include "zmlx/backend/cpu/cpu.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/base/log.h"
+#include "zmlx/lang/derive.h"
 #include "zmlx/op/convert.h"
 #include "zmlx/op/executables.h"
 #include "zmlx/op/reference.h"
@@ -130,11 +131,22 @@ class KernelNode final : public mx::Primitive {
           cotangents.size(),
           call_->body.outputs.size());
     }
-    return mx::vjp(
-               restricted(primals, argnums),
-               chosen(primals, argnums),
-               cotangents)
-        .second;
+    std::vector<int> wanted;
+    for (int i : argnums) {
+      if (mx::issubdtype(primals[i].dtype(), mx::floating)) {
+        wanted.push_back(i);
+      }
+    }
+    auto given = gradients(primals, cotangents, wanted);
+    std::vector<mx::array> result;
+    size_t next = 0;
+    for (int i : argnums) {
+      result.push_back(
+          next < wanted.size() && wanted[next] == i
+              ? given[next++]
+              : mx::zeros_like(primals[i], stream()));
+    }
+    return result;
   }
 
   std::vector<mx::array> jvp(
@@ -179,6 +191,25 @@ class KernelNode final : public mx::Primitive {
   }
 
  private:
+  std::vector<mx::array> gradients(
+      const std::vector<mx::array>& primals,
+      const std::vector<mx::array>& cotangents,
+      const std::vector<int>& wanted) {
+    if (wanted.empty()) {
+      return {};
+    }
+    std::string why;
+    if (auto call = call_->gradient(wanted, &why)) {
+      auto inputs = primals;
+      inputs.insert(inputs.end(), cotangents.begin(), cotangents.end());
+      return op::apply(call, std::move(inputs), stream());
+    }
+    count_fallback(call_->kernel, "its gradient: " + why);
+    return mx::vjp(
+               restricted(primals, wanted), chosen(primals, wanted), cotangents)
+        .second;
+  }
+
   static std::vector<mx::array> chosen(
       const std::vector<mx::array>& primals,
       const std::vector<int>& argnums) {
@@ -257,6 +288,22 @@ make_call(std::string kernel, lang::Body body, lang::Attributes attributes) {
   call->kernel = std::move(kernel);
   call->attributes = std::move(attributes);
   return call;
+}
+
+std::shared_ptr<const Call> Call::gradient(
+    const std::vector<int>& inputs,
+    std::string* why) const {
+  std::lock_guard lock(mutex_);
+  auto [entry, added] = gradients_.try_emplace(inputs);
+  Derived& derived = entry->second;
+  if (added) {
+    if (auto gradient = lang::derive(body, inputs, &derived.why)) {
+      derived.call =
+          make_call(kernel + "_gradient", std::move(*gradient), attributes);
+    }
+  }
+  *why = derived.why;
+  return derived.call;
 }
 
 std::vector<mx::array> apply(

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -10,8 +12,9 @@
 #include "zmlx/lang/kernel.h"
 
 /// Kernels as nodes of MLX's graph. A node works under eval, async_eval, grad,
-/// vjp, jvp, vmap and compile; gradients and vmap go through the reference
-/// (op/reference.h).
+/// vjp, jvp, vmap and compile. Gradients are kernels too (lang/derive.h), the
+/// reference's (op/reference.h) where one cannot be derived; jvp and vmap are
+/// the reference's.
 namespace zmlx::op {
 
 namespace mx = mlx::core;
@@ -22,6 +25,20 @@ struct Call {
   std::string kernel; // name in the catalogue, or of the formula
   lang::Attributes attributes;
   std::string key; // lang::content_key(body)
+
+  /// The gradient of these inputs as a call, made when first asked for; null,
+  /// with the reason in *why, where lang::derive has none.
+  ZMLX_API std::shared_ptr<const Call> gradient(
+      const std::vector<int>& inputs,
+      std::string* why) const;
+
+ private:
+  struct Derived {
+    std::shared_ptr<const Call> call;
+    std::string why;
+  };
+  mutable std::mutex mutex_;
+  mutable std::map<std::vector<int>, Derived> gradients_;
 };
 
 ZMLX_API std::shared_ptr<const Call> make_call(
@@ -49,7 +66,8 @@ ZMLX_API const Call* call_of(const mx::array& a);
 /// The same, to keep.
 ZMLX_API std::shared_ptr<const Call> shared_call_of(const mx::array& a);
 
-/// Evaluations that the reference did because no peer could.
+/// Evaluations and gradients that the reference did because no peer could, or
+/// because there is no gradient as a kernel.
 struct Fallback {
   std::string kernel;
   std::string reason;

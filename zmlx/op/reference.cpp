@@ -10,6 +10,7 @@
 #include "zmlx/base/errors.h"
 #include "zmlx/op/convert.h"
 #include "zmlx/op/exact.h"
+#include "zmlx/op/reference_rows.h"
 #include "zmlx/op/reference_stages.h"
 
 namespace zmlx::op {
@@ -63,12 +64,35 @@ class Evaluator {
   std::vector<mx::array> outputs() {
     const auto shapes = lang::infer_shapes(body_, shapes_of(inputs_));
     const auto types = lang::infer_types(body_, types_of(inputs_));
+    const auto short_ones = lang::one_a_row(body_);
     std::vector<mx::array> out;
     for (size_t i = 0; i < body_.outputs.size(); ++i) {
-      const auto& value = body_.outputs[i].value;
-      const mx::Shape space = space_of(value);
-      auto a = array_of(evaluate(value, space), {});
-      a = shaped(a, space, to_mlx(shapes[i]));
+      const auto& output = body_.outputs[i];
+      const mx::Shape space = space_of(output.value);
+      auto a = array_of(evaluate(output.value, space), {});
+      const auto want = to_mlx(shapes[i]);
+      if (output.into) {
+        a = summed_rows(
+            a,
+            array_of(evaluate(output.into->row, space), {}),
+            space,
+            want,
+            s_);
+      } else if (output.sum_like >= 0) {
+        mx::Shape places = space;
+        if (short_ones[i]) {
+          places.back() = 1;
+        }
+        a = summed_to(
+            mx::broadcast_to(a, places, s_),
+            meeting_shape(output.sum_like, want),
+            s_);
+        a = mx::reshape(a, want, s_);
+      } else if (is_top(output.value->op)) {
+        a = mx::broadcast_to(a, want, s_);
+      } else {
+        a = shaped(a, space, want, short_ones[i]);
+      }
       const bool keep =
           precision_ == Precision::Double && lang::is_float(types[i]);
       out.push_back(mx::astype(a, keep ? mx::float64 : to_mlx(types[i]), s_));
@@ -87,19 +111,34 @@ class Evaluator {
     if (!has_product) {
       // The whole body shares one loop.
       for (size_t i = 0; i < inputs_.size(); ++i) {
-        if (body_.inputs[i].role == Role::Element && !below_product(i)) {
-          space = mx::broadcast_shapes(space, inputs_[i].shape());
+        const Role role = body_.inputs[i].role;
+        if (role != Role::Scalar && role != Role::Whole && !below_product(i)) {
+          space =
+              mx::broadcast_shapes(space, meeting_shape(i, inputs_[i].shape()));
         }
       }
-      if (body_.width.input >= 0) {
-        const auto& of = inputs_.at(body_.width.input).shape();
-        mx::Shape row(of.begin(), of.end());
-        row.back() = static_cast<int>(
-            int64_t{row.back()} * body_.width.times / body_.width.over);
-        space = mx::broadcast_shapes(space, row);
-      }
+      space = mx::broadcast_shapes(
+          space, to_mlx(lang::axes_of(body_, shapes_of(inputs_))));
     }
     return space;
+  }
+
+  // How an input of this shape meets the others.
+  mx::Shape meeting_shape(size_t input, mx::Shape shape) const {
+    switch (body_.inputs[input].role) {
+      case Role::EachRow:
+        shape.push_back(1);
+        break;
+      case Role::Row:
+        shape.back() = 1;
+        break;
+      case Role::Table:
+        shape = {shape.back()};
+        break;
+      default:
+        break;
+    }
+    return shape;
   }
 
   bool below_product(size_t input) {
@@ -136,8 +175,9 @@ class Evaluator {
     };
     switch (e->op) {
       case Op::Input:
-        if (body_.inputs[e->input].role == Role::Element) {
-          meet(inputs_[e->input].shape());
+        if (body_.inputs[e->input].role == Role::Element ||
+            body_.inputs[e->input].role == Role::EachRow) {
+          meet(meeting_shape(e->input, inputs_[e->input].shape()));
         }
         return;
       case Op::Product: {
@@ -160,6 +200,10 @@ class Evaluator {
         grow_space(e->args[1], space, seen, has_product);
         return;
       }
+      case Op::Take:
+        meet({inputs_[e->args[0]->input].shape(-1)});
+        grow_space(e->args[1], space, seen, has_product);
+        return;
       default:
         for (const auto& arg : e->args) {
           grow_space(arg, space, seen, has_product);
@@ -178,9 +222,12 @@ class Evaluator {
     return space;
   }
 
-  mx::array
-  shaped(const mx::array& a, const mx::Shape& space, const mx::Shape& want) {
-    if (space == want) {
+  mx::array shaped(
+      const mx::array& a,
+      const mx::Shape& space,
+      const mx::Shape& want,
+      bool one_a_row) {
+    if (!one_a_row) {
       return mx::broadcast_to(a, want, s_);
     }
     // One value a row.
@@ -263,7 +310,41 @@ class Evaluator {
       case Op::Constant:
       case Op::Index:
       case Op::Width:
+      case Op::RowIndex:
+      case Op::Extent:
         return leaf(n, space);
+      case Op::Stop: {
+        Value v = evaluate(n.args[0], space);
+        return {mx::stop_gradient(v.a, s_), v.constant};
+      }
+      case Op::Random:
+        return {
+            random_bits(array_of(evaluate(n.args[0], space), {}), space, s_),
+            {}};
+      case Op::CumSum:
+        return {
+            running_sum(
+                full_row(evaluate(n.args[0], space), space),
+                static_cast<lang::ScanOrder>(static_cast<int>(n.value)),
+                s_),
+            {}};
+      case Op::TopValues:
+      case Op::TopPlaces: {
+        const auto row = full_row(evaluate(n.args[0], space), space);
+        const auto places = top_places(row, static_cast<int>(n.value), s_);
+        return {
+            n.op == Op::TopPlaces ? places
+                                  : mx::take_along_axis(row, places, -1, s_),
+            {}};
+      }
+      case Op::Take: {
+        const auto& table = inputs_[n.args[0]->input];
+        auto row = array_of(evaluate(n.args[1], space), {});
+        return {
+            mx::astype(
+                taken(table, row, space, s_), compute(type_of(table)), s_),
+            {}};
+      }
       case Op::Product: {
         const auto type = product_type(n);
         const auto row_space = space_of_row(n.args[0]);
@@ -334,9 +415,26 @@ class Evaluator {
         return {mx::arange(0, width, 1, mx::int32, s_), {}};
       case Op::Width:
         return {mx::array(width, mx::int32), {}};
+      case Op::Extent:
+        return {
+            mx::array(
+                inputs_[n.input].shape(static_cast<int>(n.value)), mx::int32),
+            {}};
+      case Op::RowIndex: {
+        mx::Shape rows = space;
+        rows.back() = 1;
+        int count = 1;
+        for (int length : rows) {
+          count *= length;
+        }
+        return {
+            mx::reshape(mx::arange(0, count, 1, mx::int32, s_), rows, s_), {}};
+      }
       default: {
         const auto& a = inputs_[n.input];
-        return {mx::astype(a, compute(type_of(a)), s_), {}};
+        auto shape = meeting_shape(n.input, a.shape());
+        return {
+            mx::astype(mx::reshape(a, shape, s_), compute(type_of(a)), s_), {}};
       }
     }
   }
@@ -498,15 +596,21 @@ class Evaluator {
         none, zero, mx::remainder(a, mx::where(none, one, b, s_), s_), s_);
   }
 
-  Value reduce(Op op, const Value& v, const mx::Shape& space) {
-    auto x = array_of(v, {});
-    mx::Shape full = space;
-    if (full.empty()) {
-      full.push_back(1);
+  mx::array full_row(const Value& v, mx::Shape space) const {
+    if (space.empty()) {
+      space.push_back(1);
     }
-    x = mx::broadcast_to(x, full, s_);
+    return mx::broadcast_to(array_of(v, {}), space, s_);
+  }
+
+  static bool is_top(Op op) {
+    return op == Op::TopValues || op == Op::TopPlaces;
+  }
+
+  Value reduce(Op op, const Value& v, const mx::Shape& space) {
+    const auto x = full_row(v, space);
     if (x.size() == 0) {
-      return empty_row(op, x.dtype(), full);
+      return empty_row(op, x.dtype(), x.shape());
     }
     const auto nan = mx::isnan(x, s_);
     switch (op) {

@@ -23,6 +23,8 @@ class CpuBackend : public Backend {
         return stages::product_unsupported(program);
       case lang::Stage::Attention:
         return stages::attention_unsupported(program);
+      case lang::Stage::TopK:
+        return "the largest of a row";
       default:
         return vector_unsupported(program);
     }

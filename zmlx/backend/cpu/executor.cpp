@@ -138,7 +138,15 @@ std::optional<std::string> vector_unsupported(const lang::Program& program) {
         pass.reductions.size() > kMaxReductions) {
       return fmt::format("more than {} operations in a pass", kMaxCode);
     }
+    for (const auto& store : pass.stores) {
+      if (store.into != lang::Into::Place) {
+        return "sums over rows";
+      }
+    }
     for (const auto& i : pass.code) {
+      if (i.op == Op::Input && program.each_row[i.number]) {
+        return "inputs with one element a row";
+      }
       if (is_leaf(i.op)) {
         continue;
       }

@@ -101,11 +101,7 @@ void PassBuilder::check() const {
   };
   for (size_t i = 0; i < pass_.code.size(); ++i) {
     const auto& instruction = pass_.code[i];
-    // The slot leaf shares its Op with a reduction, which has an operand.
-    const int operands = instruction.op == lang::kSlot ? 0
-        : instruction.op == Op::Pick                   ? 1
-                                     : lang::arity(instruction.op);
-    for (int k = 0; k < operands; ++k) {
+    for (int k = 0; k < lang::operands(instruction); ++k) {
       if (instruction.in[k] >= i) {
         throw internal_error(
             "vector program: instruction {} reads register {}",
@@ -148,12 +144,7 @@ void PassBuilder::mark_needed() {
   }
   for (size_t i = pass_.code.size(); i-- > 0;) {
     const auto& instruction = pass_.code[i];
-    if (!needed_[i] || instruction.op == lang::kSlot) {
-      continue;
-    }
-    const int operands =
-        instruction.op == Op::Pick ? 1 : lang::arity(instruction.op);
-    for (int k = 0; k < operands; ++k) {
+    for (int k = 0; needed_[i] && k < lang::operands(instruction); ++k) {
       needed_[instruction.in[k]] = true;
     }
   }

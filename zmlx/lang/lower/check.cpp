@@ -32,9 +32,15 @@ std::string_view type_fault(Op op, Type type, Type from) {
     case Op::Cast:
       return type != from ? "" : "casts to its own type";
     case Op::Pick:
+    case Op::Take:
       return is_integer(from) ? "" : "needs an integer place";
+    case Op::Random:
+      return from == Type::U64 && type == Type::U32
+          ? ""
+          : "makes uint32 from a uint64 seed";
     case Op::ArgMax:
     case Op::ArgMin:
+    case Op::TopPlaces:
       return !truth && type == Type::U32 ? "" : "must give uint32";
     case Op::Constant:
       return "";
@@ -92,8 +98,7 @@ void check_pass(const Pass& pass, const std::vector<bool>& known) {
       }
       continue;
     }
-    int count = it.op == Op::Pick ? 1 : arity(it.op);
-    for (int k = 0; k < count; ++k) {
+    for (int k = 0; k < operands(it); ++k) {
       if (it.in[k] >= i) {
         fail(i, "reads a later register");
       }
@@ -109,6 +114,10 @@ void check_pass(const Pass& pass, const std::vector<bool>& known) {
   for (const Store& store : pass.stores) {
     if (store.value >= pass.code.size()) {
       fail(store.value, "is stored and does not exist");
+    }
+    if (store.into == Into::Row &&
+        (store.row >= pass.code.size() || !pass.code[store.row].uniform)) {
+      fail(store.row, "names a row and does not exist or varies along it");
     }
     if (store.one_a_row && !pass.code[store.value].uniform) {
       fail(store.value, "is stored once a row and varies along it");
@@ -140,6 +149,9 @@ void check(const Program& program) {
   check_pass(program.store, std::vector<bool>(program.weights.size(), true));
   size_t expected =
       program.outputs.size() + (program.stage == Stage::Product ? 1 : 0);
+  if (program.stage == Stage::TopK) {
+    expected = 1;
+  }
   if (program.stage != Stage::Attention && stores != expected) {
     throw internal_error(
         "lowered program stores {} values, expected {}", stores, expected);

@@ -27,14 +27,16 @@ struct Value {
   bool operator==(const Value&) const = default;
 };
 
-/// Number of operands that are values: a Pick's row is not one.
+/// Number of operands that are values: the array of a Pick or Take is not one.
 int operands(const Value& value);
+/// The operation is known only when it runs: it reads, counts or draws.
+bool is_opaque(Op op);
 
 /// What a body computes, between typing and scheduling: values in an order in
 /// which operands come first. Attention is not among them.
 struct Graph {
   std::vector<Value> values;
-  std::vector<int> outputs;
+  std::vector<int> outputs; // one for each of lang::roots(body)
   std::vector<Weight> weights;
 
   int add(Value value) {
@@ -64,11 +66,18 @@ void check(const Graph& graph, std::string_view pass);
 /// The same for a finished program.
 void check(const Program& program);
 
+/// For each value, whether it is the same at every place of a row.
+std::vector<bool> find_uniform(
+    const Graph& graph,
+    const std::vector<Input>& inputs);
+
 /// A value to be stored.
 struct Root {
   int value;
-  int output; // -1: the row of a product
-  bool one_a_row;
+  int output; // -1: the row of a product or a top-k
+  bool one_a_row = false;
+  Into into = Into::Place;
+  int row = -1; // Into::Row: the value that names it
 };
 
 /// The roots as passes over a row; nothing, with the reason, where they cannot

@@ -23,11 +23,7 @@ void check_inputs(const Body& body, const std::vector<Type>& inputs) {
 
 const Node* find_attention(const Body& body) {
   const Node* found = nullptr;
-  std::vector<Expr> roots;
-  for (const Output& output : body.outputs) {
-    roots.push_back(output.value);
-  }
-  for_each_node(roots, [&](const Node& node) {
+  for_each_node(roots(body), [&](const Node& node) {
     if (node.op == Op::Attention) {
       found = &node;
     }
@@ -61,6 +57,8 @@ std::optional<Program> lower_attention(
       node.args[3]->input,
       node.value};
   program.picked.resize(inputs.size());
+  program.each_row.resize(inputs.size());
+  program.tables.resize(inputs.size());
   return program;
 }
 
@@ -70,8 +68,8 @@ Graph typed_and_simplified(
     std::vector<Type>* value_types) {
   Graph graph = type(body, inputs);
   check(graph, "type");
-  for (int output : graph.outputs) {
-    value_types->push_back(graph.values[output].type);
+  for (size_t i = 0; i < body.outputs.size(); ++i) {
+    value_types->push_back(graph.values[graph.outputs[i]].type);
   }
   graph = share(graph);
   check(graph, "share");
@@ -83,6 +81,13 @@ Graph typed_and_simplified(
   graph = prune(graph);
   check(graph, "prune");
   return graph;
+}
+
+void mark_roles(const Body& body, Program& program) {
+  for (const Input& input : body.inputs) {
+    program.each_row.push_back(input.role == Role::EachRow);
+    program.tables.push_back(input.role == Role::Table);
+  }
 }
 
 std::vector<bool> find_picked(const Graph& graph, size_t inputs) {
@@ -104,15 +109,59 @@ std::vector<bool> find_picked(const Graph& graph, size_t inputs) {
 std::vector<Root> roots_of(const Body& body, const Graph& graph) {
   std::vector<bool> short_one = one_a_row(body);
   std::vector<Root> roots;
-  for (size_t i = 0; i < graph.outputs.size(); ++i) {
-    roots.push_back({graph.outputs[i], static_cast<int>(i), short_one[i]});
+  size_t row = body.outputs.size(); // where the next row stands
+  for (size_t i = 0; i < body.outputs.size(); ++i) {
+    const Output& output = body.outputs[i];
+    Root root{graph.outputs[i], static_cast<int>(i), short_one[i]};
+    if (output.sum_like >= 0) {
+      root.into = Into::Sum;
+    } else if (output.into) {
+      root.into = Into::Row;
+      root.row = graph.outputs[row++];
+    }
+    roots.push_back(root);
   }
   return roots;
 }
 
-bool along_row(const Value& value) {
-  return is_reduction(value.op) || value.op == Op::Pick ||
-      value.op == Op::Index || value.op == Op::Width;
+bool is_top(Op op) {
+  return op == Op::TopValues || op == Op::TopPlaces;
+}
+
+bool any_of(const Graph& graph, bool (*found)(Op)) {
+  return std::any_of(
+      graph.values.begin(), graph.values.end(), [&](const Value& v) {
+        return found(v.op);
+      });
+}
+
+bool schedule_top(
+    const Body& body,
+    const Graph& graph,
+    Program& program,
+    std::string* why) {
+  program.stage = Stage::TopK;
+  const Value& first = graph.values[graph.outputs[0]];
+  program.top.k = static_cast<int>(first.value);
+  for (size_t i = 0; i < graph.outputs.size(); ++i) {
+    const Value& value = graph.values[graph.outputs[i]];
+    if (!is_top(value.op) || value.in != first.in ||
+        value.value != first.value) {
+      *why = "the largest of a row beside other operations";
+      return false;
+    }
+    (value.op == Op::TopValues ? program.top.values : program.top.places)
+        .push_back(static_cast<int>(i));
+  }
+  if (first.from != Type::F32) {
+    *why = fmt::format("the largest of {}", name_of(first.from));
+    return false;
+  }
+  auto rows = schedule_rows(graph, {{first.in[0], -1}}, body.inputs, why);
+  if (rows) {
+    program.row = std::move(*rows);
+  }
+  return rows.has_value();
 }
 
 /// For each value, whether a product is at or below it.
@@ -187,7 +236,7 @@ bool schedule_product(
   for (const Value& value : graph.values) {
     row = value.op == Op::Product ? value.in[0] : row;
   }
-  auto rows = schedule_rows(graph, {{row, -1, false}}, body.inputs, why);
+  auto rows = schedule_rows(graph, {{row, -1}}, body.inputs, why);
   auto store = schedule_store(graph, roots_of(body, graph), body.inputs, why);
   if (!rows || !store) {
     return false;
@@ -198,6 +247,11 @@ bool schedule_product(
 }
 
 } // namespace
+
+int operands(const Instruction& it) {
+  const bool reads = it.op == Op::Pick || it.op == Op::Take;
+  return it.op == kSlot ? 0 : reads ? 1 : arity(it.op);
+}
 
 std::optional<Program>
 lower(const Body& body, const std::vector<Type>& inputs, std::string* why) {
@@ -213,18 +267,26 @@ lower(const Body& body, const std::vector<Type>& inputs, std::string* why) {
   program.inputs = inputs;
   program.outputs = output_types(body, inputs, value_types);
   program.picked = find_picked(graph, inputs.size());
-  bool has_product =
-      std::any_of(graph.values.begin(), graph.values.end(), [](const Value& v) {
-        return v.op == Op::Product;
+  mark_roles(body, program);
+  const std::vector<Root> roots = roots_of(body, graph);
+  const bool sums =
+      std::any_of(roots.begin(), roots.end(), [](const Root& root) {
+        return root.into != Into::Place;
       });
-  if (has_product) {
-    if (!schedule_product(body, graph, program, why)) {
+  const bool product = any_of(graph, [](Op op) { return op == Op::Product; });
+  const bool top = any_of(graph, is_top);
+  if (sums && (product || top)) {
+    *why = "a sum over rows of what a product or a top-k gives";
+    return {};
+  }
+  if (product || top) {
+    if (product ? !schedule_product(body, graph, program, why)
+                : !schedule_top(body, graph, program, why)) {
       return {};
     }
   } else {
-    bool row = std::any_of(graph.values.begin(), graph.values.end(), along_row);
-    program.stage = row ? Stage::Row : Stage::Map;
-    auto rows = schedule_rows(graph, roots_of(body, graph), body.inputs, why);
+    program.stage = sums || any_of(graph, along_row) ? Stage::Row : Stage::Map;
+    auto rows = schedule_rows(graph, roots, body.inputs, why);
     if (!rows) {
       return {};
     }
@@ -244,8 +306,8 @@ std::vector<Type> infer_types(
   }
   Graph graph = type(body, inputs);
   std::vector<Type> values;
-  for (int output : graph.outputs) {
-    values.push_back(graph.values[output].type);
+  for (size_t i = 0; i < body.outputs.size(); ++i) {
+    values.push_back(graph.values[graph.outputs[i]].type);
   }
   return output_types(body, inputs, values);
 }

@@ -73,6 +73,7 @@ class Emitter {
     for (int k = 0; k < operands(value); ++k) {
       result.in[k] = registers_[value.in[k]];
     }
+    result.id = id;
     result.value = value.value;
     result.number = value.number;
     result.rounded = value.rounded;
@@ -85,6 +86,29 @@ class Emitter {
   std::vector<uint16_t> registers_;
 };
 
+std::string too_long() {
+  return fmt::format(
+      "the formula has more than {} values in one pass", kRegisters);
+}
+
+bool is_reverse(const Instruction& it) {
+  return it.value == static_cast<double>(ScanOrder::Reverse) ||
+      it.value == static_cast<double>(ScanOrder::ReverseExclusive);
+}
+
+/// A pass runs its row from one end, so that all its running sums must.
+bool scans_both_ways(const Code& code) {
+  bool forward = false, reverse = false;
+  for (const Instruction& it : code) {
+    if (it.op == Op::CumSum) {
+      (is_reverse(it) ? reverse : forward) = true;
+    }
+  }
+  return forward && reverse;
+}
+
+} // namespace
+
 std::vector<bool> find_uniform(
     const Graph& graph,
     const std::vector<Input>& inputs) {
@@ -92,8 +116,13 @@ std::vector<bool> find_uniform(
   for (const Value& value : graph.values) {
     bool same = true;
     if (value.op == Op::Input) {
-      same = inputs[value.number].role == Role::Scalar;
-    } else if (value.op == Op::Index || value.op == Op::Product) {
+      const Role role = inputs[value.number].role;
+      same = role == Role::Scalar || role == Role::EachRow;
+    } else if (
+        value.op == Op::Index || value.op == Op::Product ||
+        value.op == Op::Take || value.op == Op::Random ||
+        value.op == Op::CumSum || value.op == Op::TopValues ||
+        value.op == Op::TopPlaces) {
       same = false;
     } else if (!is_reduction(value.op)) {
       for (int k = 0; k < operands(value); ++k) {
@@ -105,9 +134,26 @@ std::vector<bool> find_uniform(
   return uniform;
 }
 
-std::string too_long() {
-  return fmt::format(
-      "the formula has more than {} values in one pass", kRegisters);
+namespace {
+
+std::vector<int> ids_of(const std::vector<Root>& roots) {
+  std::vector<int> ids;
+  for (const Root& root : roots) {
+    ids.push_back(root.value);
+    if (root.row >= 0) {
+      ids.push_back(root.row);
+    }
+  }
+  return ids;
+}
+
+Store store_of(const Root& root, const Emitter& emitter) {
+  return {
+      root.output,
+      emitter.reg(root.value),
+      root.one_a_row,
+      root.into,
+      root.row < 0 ? uint16_t{0} : emitter.reg(root.row)};
 }
 
 /// Which pass each reduction and each store belongs to.
@@ -135,6 +181,10 @@ class RowSchedule {
         *why = too_long();
         return {};
       }
+      if (scans_both_ways(pass->code)) {
+        *why = "running sums from both ends in one pass";
+        return {};
+      }
       result.passes.push_back(std::move(*pass));
     }
     return result;
@@ -158,11 +208,7 @@ class RowSchedule {
   }
 
   void collect_reductions() {
-    std::vector<int> ids;
-    for (const Root& root : roots_) {
-      ids.push_back(root.value);
-    }
-    std::vector<bool> needed = reachable(graph_, ids);
+    std::vector<bool> needed = reachable(graph_, ids_of(roots_));
     for (size_t i = 0; i < needed.size(); ++i) {
       if (needed[i] && is_reduction(graph_.values[i].op)) {
         reductions_.push_back(static_cast<int>(i));
@@ -192,6 +238,7 @@ class RowSchedule {
     }
     for (const Root& root : roots_) {
       int pass = std::max(levels_[root.value], last_varying);
+      pass = root.row < 0 ? pass : std::max(pass, levels_[root.row]);
       pass_of_store_.push_back(pass);
       passes_ = std::max(passes_, pass + 1);
     }
@@ -207,6 +254,9 @@ class RowSchedule {
     for (size_t i = 0; i < roots_.size(); ++i) {
       if (pass_of_store_[i] == p) {
         values.push_back(roots_[i].value);
+        if (roots_[i].row >= 0) {
+          values.push_back(roots_[i].row);
+        }
       }
     }
     Emitter emitter(graph_, uniform_, slots_);
@@ -226,10 +276,7 @@ class RowSchedule {
     }
     for (size_t i = 0; i < roots_.size(); ++i) {
       if (pass_of_store_[i] == p) {
-        pass.stores.push_back(
-            {roots_[i].output,
-             emitter.reg(roots_[i].value),
-             roots_[i].one_a_row});
+        pass.stores.push_back(store_of(roots_[i], emitter));
       }
     }
     return pass;
@@ -261,13 +308,9 @@ std::optional<Pass> schedule_store(
     const std::vector<Root>& roots,
     const std::vector<Input>& inputs,
     std::string* why) {
-  std::vector<int> ids;
-  for (const Root& root : roots) {
-    ids.push_back(root.value);
-  }
   std::vector<bool> uniform = find_uniform(graph, inputs);
   Emitter emitter(graph, uniform, {});
-  auto code = emitter.emit(ids);
+  auto code = emitter.emit(ids_of(roots));
   if (!code) {
     *why = too_long();
     return {};
@@ -275,8 +318,7 @@ std::optional<Pass> schedule_store(
   Pass pass;
   pass.code = std::move(*code);
   for (const Root& root : roots) {
-    pass.stores.push_back(
-        {root.output, emitter.reg(root.value), root.one_a_row});
+    pass.stores.push_back(store_of(root, emitter));
   }
   return pass;
 }

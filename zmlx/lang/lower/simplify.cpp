@@ -9,7 +9,14 @@
 namespace zmlx::lang::lower_detail {
 
 int operands(const Value& value) {
-  return value.op == Op::Pick ? 1 : arity(value.op);
+  const bool reads = value.op == Op::Pick || value.op == Op::Take;
+  return reads ? 1 : arity(value.op);
+}
+
+bool is_opaque(Op op) {
+  return is_reduction(op) || op == Op::Pick || op == Op::Take ||
+      op == Op::Product || op == Op::Random || op == Op::CumSum ||
+      op == Op::TopValues || op == Op::TopPlaces;
 }
 
 std::vector<bool> reachable(const Graph& graph, const std::vector<int>& roots) {
@@ -84,8 +91,7 @@ class Folding {
   }
 
   std::optional<double> known(const Value& value) const {
-    if (operands(value) == 0 || value.op == Op::Pick ||
-        value.op == Op::Product || is_reduction(value.op)) {
+    if (operands(value) == 0 || is_opaque(value.op)) {
       return {};
     }
     std::array<double, 3> numbers{};
@@ -162,6 +168,7 @@ class Folding {
     switch (value.op) {
       case Op::Input:
       case Op::Pick:
+      case Op::Take:
         return inputs_[value.number];
       case Op::As:
         return value.rounded;
@@ -170,6 +177,7 @@ class Folding {
         return is_float(value.type) ? stored_[value.in[0]] : std::nullopt;
       case Op::MaxOf:
       case Op::MinOf:
+      case Op::TopValues:
         return stored_[value.in[0]];
       case Op::Max:
       case Op::Min:

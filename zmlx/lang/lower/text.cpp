@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "zmlx/lang/lower.h"
 
@@ -15,6 +16,15 @@ std::string operand_text(const Instruction& it) {
       return fmt::format("slot {}", it.number);
     case Op::Pick:
       return fmt::format("pick input {} at r{}", it.number, it.in[0]);
+    case Op::Take:
+      return fmt::format("take input {} row r{}", it.number, it.in[0]);
+    case Op::Extent:
+      return fmt::format("axis {} of input {}", it.value, it.number);
+    case Op::CumSum:
+      return fmt::format(
+          "cumsum r{} {}",
+          it.in[0],
+          name_of(static_cast<ScanOrder>(static_cast<int>(it.value))));
     default:
       break;
   }
@@ -55,11 +65,13 @@ std::string to_text(const Pass& pass, const Program& program) {
       continue;
     }
     text += fmt::format(
-        "  output {} = r{} : {}{}\n",
+        "  output {} {} r{} : {}{}{}\n",
         store.output,
+        store.into == Into::Place ? "=" : "+=",
         store.value,
         name_of(program.outputs[store.output]),
-        store.one_a_row ? " one a row" : "");
+        store.one_a_row ? " one a row" : "",
+        store.into == Into::Row ? fmt::format(" in row r{}", store.row) : "");
   }
   return text;
 }
@@ -87,6 +99,8 @@ std::string_view name_of(Stage stage) {
       return "product";
     case Stage::Attention:
       return "attention";
+    case Stage::TopK:
+      return "top k";
   }
   return "?";
 }
@@ -119,6 +133,14 @@ std::string to_text(const Program& program) {
   }
   for (size_t t = 0; t < program.weights.size(); ++t) {
     text += fmt::format("weight {} {}\n", t, to_text(program.weights[t]));
+  }
+  if (program.stage == Stage::TopK) {
+    const TopTerm& t = program.top;
+    text += fmt::format(
+        "top {}: values to outputs [{}], places to outputs [{}]\n",
+        t.k,
+        fmt::join(t.values, ", "),
+        fmt::join(t.places, ", "));
   }
   if (program.stage == Stage::Product) {
     text += "store\n" + to_text(program.store, program);

@@ -1,6 +1,8 @@
 #include <cmath>
 #include <unordered_map>
 
+#include <fmt/format.h>
+
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/lower/evaluate.h"
 #include "zmlx/lang/lower/graph.h"
@@ -63,18 +65,21 @@ class Typing {
   }
 
   Graph run() {
-    std::vector<Expr> roots;
-    for (const Output& output : body_.outputs) {
-      roots.push_back(output.value);
-      check_direct_read(*output.value);
+    const std::vector<Expr> trees = roots(body_);
+    for (const Expr& root : trees) {
+      check_direct_read(*root);
     }
-    for_each_node(roots, [&](const Node& node) {
+    for_each_node(trees, [&](const Node& node) {
       check_reads(node);
       typed_.emplace(&node, visit(node));
     });
-    for (const Expr& root : roots) {
+    for (const Expr& root : trees) {
       graph_.outputs.push_back(concrete(typed_.at(root.get())));
     }
+    for (size_t i = body_.outputs.size(); i < trees.size(); ++i) {
+      graph_.outputs[i] = whole(graph_.outputs[i], "the row of a sum");
+    }
+    check_uniform();
     return std::move(graph_);
   }
 
@@ -90,6 +95,10 @@ class Typing {
           input.name,
           input.name);
     }
+    if (input.role == Role::Table) {
+      throw user_error(
+          "{}: a table is read with take({}, row)", input.name, input.name);
+    }
     if (input.role == Role::Whole) {
       throw user_error(
           "{}: an input read as a whole has no element at a place", input.name);
@@ -99,21 +108,57 @@ class Typing {
   void check_reads(const Node& node) const {
     for (size_t i = 0; i < node.args.size(); ++i) {
       const Node& arg = *node.args[i];
-      if (node.op != Op::Pick || i != 0) {
+      if ((node.op != Op::Pick && node.op != Op::Take) || i != 0) {
         check_direct_read(arg);
         continue;
       }
       if (arg.op != Op::Input) {
         throw user_error(
-            "pick: expected an input, got the operation {}", name_of(arg.op));
+            "{}: expected an input, got the operation {}",
+            name_of(node.op),
+            name_of(arg.op));
       }
       const Input& input = body_.inputs.at(arg.input);
-      if (input.role != Role::Row && input.role != Role::Element) {
+      if (node.op == Op::Take) {
+        if (input.role != Role::Table) {
+          throw user_error("{}: take reads tables", input.name);
+        }
+      } else if (input.role != Role::Row && input.role != Role::Element) {
         throw user_error(
             "{}: pick reads arrays with rows, and this input has none",
             input.name);
       }
     }
+  }
+
+  // What one place cannot know of another.
+  void check_uniform() const {
+    const auto uniform = find_uniform(graph_, body_.inputs);
+    const auto require = [&](int id, std::string_view what) {
+      if (!uniform[id]) {
+        throw user_error(
+            "{} must be one a row, and varies along the row", what);
+      }
+    };
+    for (const Value& value : graph_.values) {
+      if (value.op == Op::Take) {
+        require(value.in[0], "take: the row");
+      } else if (value.op == Op::Random) {
+        require(value.in[0], "random: the seed");
+      }
+    }
+    for (size_t i = body_.outputs.size(); i < graph_.outputs.size(); ++i) {
+      require(graph_.outputs[i], "the row of a sum");
+    }
+  }
+
+  /// An integer of its compute type.
+  int whole(int id, std::string_view what) {
+    if (is_float(type_of(id))) {
+      throw user_error(
+          "{}: expected an integer, got {}", what, name_of(type_of(id)));
+    }
+    return to(id, compute_type(type_of(id)));
   }
 
   Type type_of(int id) const {
@@ -189,13 +234,28 @@ class Typing {
         return weak(node.value, node.type == Type::I32);
       case Op::Index:
       case Op::Width:
+      case Op::RowIndex:
         return leaf(node.op, Type::I32, -1);
+      case Op::Extent: {
+        const Typed length = leaf(node.op, Type::I32, node.input);
+        graph_.values[length.id].value = node.value;
+        return length;
+      }
+      case Op::Stop:
+        return arg(node, 0);
+      case Op::Random:
+        return random(node);
+      case Op::CumSum:
+      case Op::TopValues:
+      case Op::TopPlaces:
+        return row_to_row(node);
       case Op::As:
         return round(node.type, arg(node, 0));
       case Op::Cast:
         return {operand(arg(node, 0), compute_type(node.type))};
       case Op::Pick:
-        return pick(node);
+      case Op::Take:
+        return read(node);
       case Op::Product:
         return product(node);
       case Op::Attention:
@@ -287,22 +347,37 @@ class Typing {
     return {to(id, own)};
   }
 
-  Typed pick(const Node& node) {
-    int place = concrete(arg(node, 1));
-    if (is_float(type_of(place))) {
-      throw user_error(
-          "{}: pick needs an integer for the place, got {}",
-          body_.inputs.at(node.args[0]->input).name,
-          name_of(type_of(place)));
-    }
-    place = to(place, compute_type(type_of(place)));
-    int number = node.args[0]->input;
+  Typed read(const Node& node) {
+    const int number = node.args[0]->input;
+    const int place = whole(
+        concrete(arg(node, 1)),
+        fmt::format(
+            "{}({}, place)", name_of(node.op), body_.inputs.at(number).name));
     return {graph_.add(
-        {.op = Op::Pick,
+        {.op = node.op,
          .type = compute_type(inputs_.at(number)),
          .from = type_of(place),
          .in = {place, -1, -1},
          .number = number})};
+  }
+
+  Typed random(const Node& node) {
+    const int seed =
+        to(whole(concrete(arg(node, 0)), "random(seed)"), Type::U64);
+    return add(Op::Random, Type::U32, Type::U64, {seed, -1, -1});
+  }
+
+  /// One value a place from all of the row.
+  Typed row_to_row(const Node& node) {
+    const Typed& x = arg(node, 0);
+    const Type from = arithmetic(x);
+    const Typed result =
+        add(node.op,
+            node.op == Op::TopPlaces ? Type::U32 : from,
+            from,
+            {operand(x, from), -1, -1});
+    graph_.values[result.id].value = node.value;
+    return result;
   }
 
   Typed product(const Node& node) {
@@ -414,7 +489,13 @@ Graph type(const Body& body, const std::vector<Type>& inputs) {
 namespace {
 
 Type promoted(const Body& body, const std::vector<Type>& inputs) {
-  for (Role role : {Role::Element, Role::Row, Role::Whole, Role::Scalar}) {
+  for (Role role :
+       {Role::Element,
+        Role::Row,
+        Role::Table,
+        Role::EachRow,
+        Role::Whole,
+        Role::Scalar}) {
     std::optional<Type> all;
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (body.inputs[i].role == role) {

@@ -1,0 +1,336 @@
+#include "zmlx/lang/derive.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+#include "zmlx/base/errors.h"
+
+namespace zmlx::lang {
+namespace {
+
+/// What flows back to a value, in two parts: at each place, and once a row for
+/// values that are the same along it.
+struct Cotangent {
+  std::optional<Expr> place;
+  std::optional<Expr> row;
+};
+
+void add_to(std::optional<Expr>& sum, const Expr& term) {
+  sum = sum ? *sum + term : term;
+}
+
+ScanOrder reversed(ScanOrder order) {
+  switch (order) {
+    case ScanOrder::Forward:
+      return ScanOrder::Reverse;
+    case ScanOrder::ForwardExclusive:
+      return ScanOrder::ReverseExclusive;
+    case ScanOrder::Reverse:
+      return ScanOrder::Forward;
+    default:
+      return ScanOrder::ForwardExclusive;
+  }
+}
+
+/// prod / x, also where a factor is 0.
+Expr product_of_others(const Expr& x) {
+  Expr zeros = sum(select(x == 0, 1.0, 0.0));
+  Expr others = prod(select(x == 0, 1.0, x));
+  return select(
+      zeros == 0, others / x, select(zeros == 1 && x == 0, others, 0.0));
+}
+
+/// The cotangents of the operands of `node`, given its own, `c`. Operands that
+/// get nothing are left out; false where there is no rule. `y` is the node.
+bool operand_cotangents(
+    const Node& node,
+    const Expr& y,
+    const Expr& c,
+    std::vector<std::pair<int, Expr>>& to) {
+  const auto arg = [&](int i) { return node.args[i]; };
+  const auto give = [&](int i, Expr e) { to.emplace_back(i, std::move(e)); };
+  switch (node.op) {
+    // clang-format off
+    case Op::Neg: give(0, -c); break;
+    case Op::Abs: give(0, c * select(arg(0) > 0, 1, select(arg(0) < 0, -1, 0))); break;
+    case Op::Exp: give(0, c * y); break;
+    case Op::Expm1: give(0, c * (y + 1)); break;
+    case Op::Log: give(0, c / arg(0)); break;
+    case Op::Log1p: give(0, c / (1 + arg(0))); break;
+    case Op::Sqrt: give(0, c * 0.5 / y); break;
+    case Op::Rsqrt: give(0, c * (-0.5 * (y * y * y))); break;
+    case Op::Sin: give(0, c * cos(arg(0))); break;
+    case Op::Cos: give(0, -(c * sin(arg(0)))); break;
+    case Op::Tanh: give(0, c * (1 - y * y)); break;
+    case Op::Sigmoid: give(0, c * (y * (1 - y))); break;
+    case Op::Erf: give(0, c * (1.1283791670955126 * exp(-(arg(0) * arg(0))))); break;
+    case Op::Add: give(0, c); give(1, c); break;
+    case Op::Sub: give(0, c); give(1, -c); break;
+    case Op::Mul: give(0, c * arg(1)); give(1, c * arg(0)); break;
+    case Op::Div: give(0, c / arg(1)); give(1, -(c * y / arg(1))); break;
+    case Op::Mod: give(0, c); give(1, -(c * floor(arg(0) / arg(1)))); break;
+    case Op::Pow:
+      give(0, c * (arg(1) * pow(arg(0), arg(1) - 1)));
+      give(1, c * select(arg(0) == 0, 0.0, y * log(arg(0))));
+      break;
+    case Op::Max: give(0, select(arg(0) > arg(1), c, 0.0)); give(1, select(arg(0) > arg(1), 0.0, c)); break;
+    case Op::Min: give(0, select(arg(0) < arg(1), c, 0.0)); give(1, select(arg(0) < arg(1), 0.0, c)); break;
+    case Op::Select: give(1, select(arg(0), c, 0.0)); give(2, select(arg(0), 0.0, c)); break;
+    case Op::As: give(0, c); break;
+    case Op::Cast: if (is_float(node.type)) { give(0, c); } break;
+    case Op::Sum: give(0, c); break;
+    case Op::Prod: give(0, c * product_of_others(arg(0))); break;
+    case Op::MaxOf: give(0, select(index() == argmax(arg(0)), c, 0.0)); break;
+    case Op::MinOf: give(0, select(index() == argmin(arg(0)), c, 0.0)); break;
+    case Op::CumSum:
+      give(0, cumsum(c, reversed(static_cast<ScanOrder>(static_cast<int>(node.value)))));
+      break;
+    // clang-format on
+    case Op::Product:
+    case Op::Attention:
+    case Op::TopValues:
+      return false;
+    default: // flat almost everywhere, or no function of its operands
+      break;
+  }
+  return true;
+}
+
+class Derivation {
+ public:
+  explicit Derivation(const Body& body)
+      : body_(body),
+        cotangent_inputs_(with_cotangents(body)),
+        one_a_row_(one_a_row(body)) {
+    nodes_ = postorder(roots(body));
+    const auto found = variations(body, nodes_);
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      varies_.emplace(nodes_[i], found[i].varies);
+      knows_row_ = knows_row_ || along_row(nodes_[i]->op);
+    }
+    for (const Expr& root : roots(body)) {
+      expressions_.emplace(root.get(), root);
+    }
+    for (const Node* node : nodes_) {
+      for (const Expr& arg : node->args) {
+        expressions_.emplace(arg.get(), arg);
+      }
+    }
+  }
+
+  std::optional<Body> run(const std::vector<int>& wanted, std::string* why) {
+    find_needed(wanted);
+    for (size_t i = 0; i < body_.outputs.size(); ++i) {
+      seed(i);
+    }
+    for (size_t i = nodes_.size(); i-- > 0;) {
+      if (needed_.at(nodes_[i]) && !visit(*nodes_[i], why)) {
+        return {};
+      }
+    }
+    Body result{cotangent_inputs_, {}};
+    result.space = body_.space;
+    for (int input : wanted) {
+      auto output = output_of(input, why);
+      if (!output) {
+        return {};
+      }
+      result.outputs.push_back(std::move(*output));
+    }
+    return result;
+  }
+
+ private:
+  // Nodes above a wanted input whose gradient is not given by hand.
+  void find_needed(const std::vector<int>& wanted) {
+    for (const Node* node : nodes_) {
+      bool needed = node->op == Op::Input &&
+          std::find(wanted.begin(), wanted.end(), node->input) !=
+              wanted.end() &&
+          !body_.gradients.contains(node->input);
+      for (const Expr& arg : node->args) {
+        needed = needed || (node->op != Op::Stop && needed_.at(arg.get()));
+      }
+      needed_.emplace(node, needed);
+    }
+  }
+
+  void seed(size_t i) {
+    const Output& output = body_.outputs[i];
+    Expr c = input(static_cast<int>(body_.inputs.size() + i));
+    if (output.into) {
+      c = take(c, output.into->row);
+    }
+    const Node* root = output.value.get();
+    if (needed_.at(root)) {
+      give(root, c, one_a_row_[i]);
+    }
+  }
+
+  void give(const Node* to, const Expr& c, bool once_a_row) {
+    Cotangent& cotangent = cotangents_[to];
+    add_to(once_a_row ? cotangent.row : cotangent.place, c);
+  }
+
+  /// All that flows to a value that is the same along the row.
+  std::optional<Expr> total(const Cotangent& c) const {
+    if (!c.place) {
+      return c.row;
+    }
+    const Expr along = sum(*c.place);
+    return c.row ? *c.row + along : along;
+  }
+
+  bool visit(const Node& node, std::string* why) {
+    Cotangent& c = cotangents_[&node];
+    if (node.op == Op::Input || (!c.place && !c.row)) {
+      return true;
+    }
+    if (node.op == Op::Pick || node.op == Op::Take) {
+      return read(node, c, why);
+    }
+    const bool uniform = !varies_.at(&node);
+    if (uniform && knows_row_) {
+      // Summed here, what follows is done once a row.
+      c = {{}, total(c)};
+    }
+    const bool spreads = is_reduction(node.op); // from the row to its places
+    return (!c.place || pass_on(node, *c.place, false, why)) &&
+        (!c.row || pass_on(node, *c.row, uniform && !spreads, why));
+  }
+
+  bool
+  pass_on(const Node& node, const Expr& c, bool once_a_row, std::string* why) {
+    std::vector<std::pair<int, Expr>> to;
+    if (!operand_cotangents(node, expressions_.at(&node), c, to)) {
+      *why = fmt::format("{} has no derivative here", name_of(node.op));
+      return false;
+    }
+    for (const auto& [i, e] : to) {
+      if (needed_.at(node.args[i].get())) {
+        give(node.args[i].get(), e, once_a_row);
+      }
+    }
+    return true;
+  }
+
+  bool read(const Node& node, const Cotangent& c, std::string* why) {
+    const Node* source = node.args[0].get();
+    const Expr& at = node.args[1];
+    if (node.op == Op::Take) {
+      if (rows_.contains(source->input)) {
+        *why = fmt::format("{} is taken from twice", name(source->input));
+        return false;
+      }
+      rows_.emplace(source->input, RowSum{at, source->input, 0});
+      give(source, *c.place, false);
+      return true;
+    }
+    if (body_.inputs.at(source->input).role != Role::Element ||
+        varies_.at(at.get())) {
+      *why = fmt::format(
+          "pick({}, ...) reads places that change along the row",
+          name(source->input));
+      return false;
+    }
+    give(source, select(index() == at, *total(c), 0.0), false);
+    return true;
+  }
+
+  const std::string& name(int input) const {
+    return body_.inputs.at(input).name;
+  }
+
+  std::optional<Output> output_of(int input, std::string* why) {
+    if (auto given = body_.gradients.find(input);
+        given != body_.gradients.end()) {
+      return given->second->outputs.at(0);
+    }
+    const Role role = body_.inputs.at(input).role;
+    if (role == Role::Whole || role == Role::Row) {
+      *why = fmt::format("{} is read as a whole", name(input));
+      return {};
+    }
+    Cotangent c;
+    for (const Node* node : nodes_) {
+      if (node->op == Op::Input && node->input == input) {
+        const Cotangent& own = cotangents_[node];
+        if (own.place) {
+          add_to(c.place, *own.place);
+        }
+        if (own.row) {
+          add_to(c.row, *own.row);
+        }
+      }
+    }
+    std::optional<Expr> value = c.place;
+    if (role == Role::EachRow || (role == Role::Scalar && c.row)) {
+      value = total(c);
+    }
+    Output output = gradient_output(body_, input, value.value_or(Expr(0.0)));
+    if (auto row = rows_.find(input); row != rows_.end()) {
+      output.sum_like = -1;
+      output.into = row->second;
+    }
+    return output;
+  }
+
+  const Body& body_;
+  std::vector<Input> cotangent_inputs_;
+  std::vector<bool> one_a_row_;
+  std::vector<const Node*> nodes_;
+  bool knows_row_ = false; // there are rows, with at least one axis
+  std::unordered_map<const Node*, bool> varies_;
+  std::unordered_map<const Node*, bool> needed_;
+  std::unordered_map<const Node*, Expr> expressions_;
+  std::unordered_map<const Node*, Cotangent> cotangents_;
+  std::map<int, RowSum> rows_; // of tables
+};
+
+Role cotangent_role(const Body& body, const Output& output, bool one_a_row) {
+  if (output.into) {
+    return Role::Table;
+  }
+  if (output.sum_like >= 0) {
+    return body.inputs.at(output.sum_like).role;
+  }
+  const Op op = output.value->op;
+  if (op == Op::TopValues || op == Op::TopPlaces) {
+    return Role::Row;
+  }
+  return one_a_row ? Role::EachRow : Role::Element;
+}
+
+} // namespace
+
+std::vector<Input> with_cotangents(const Body& body) {
+  std::vector<Input> inputs = body.inputs;
+  const auto short_ones = one_a_row(body);
+  for (size_t i = 0; i < body.outputs.size(); ++i) {
+    std::string name = "d_" + body.outputs[i].name;
+    const auto taken = [&](const Input& other) { return other.name == name; };
+    while (std::any_of(inputs.begin(), inputs.end(), taken)) {
+      name += "_";
+    }
+    inputs.push_back(
+        {std::move(name),
+         cotangent_role(body, body.outputs[i], short_ones[i])});
+  }
+  return inputs;
+}
+
+Output gradient_output(const Body& body, int input, Expr value) {
+  Output output{"d_" + body.inputs.at(input).name, std::move(value), input, {}};
+  output.sum_like = input;
+  return output;
+}
+
+std::optional<Body>
+derive(const Body& body, const std::vector<int>& wanted, std::string* why) {
+  std::string unheard;
+  return Derivation(body).run(wanted, why != nullptr ? why : &unheard);
+}
+
+} // namespace zmlx::lang

@@ -61,8 +61,13 @@ mx::array BoundOp::one(const std::vector<Operand>& operands) const {
   return all(operands)[0];
 }
 
-Op::Op(std::string name, std::string summary, Definition define)
-    : Kernel(std::move(name), std::move(summary), std::move(define)) {
+Op::Op(
+    std::string name,
+    std::string summary,
+    Definition define,
+    Composition mlx)
+    : Kernel(std::move(name), std::move(summary), std::move(define)),
+      mlx_(std::move(mlx)) {
   std::lock_guard lock(registry().mutex);
   if (!registry().by_name.emplace(this->name(), this).second) {
     throw internal_error("two kernels are named '{}'", this->name());

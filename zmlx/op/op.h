@@ -1,6 +1,7 @@
 #pragma once
 
 #include <concepts>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -74,7 +75,16 @@ class ZMLX_API BoundOp {
 /// is taken.
 class ZMLX_API Op : public lang::Kernel {
  public:
-  Op(std::string name, std::string summary, Definition define);
+  /// What someone who knows MLX would write for the same result in MLX's own
+  /// operations, all inputs given: what benchmarks compare with.
+  using Composition = std::function<std::vector<mx::array>(
+      const std::vector<mx::array>& inputs,
+      const lang::Attributes& attributes)>;
+
+  Op(std::string name,
+     std::string summary,
+     Definition define,
+     Composition mlx = {});
   Op(const Op&) = delete;
   Op& operator=(const Op&) = delete;
 
@@ -89,7 +99,13 @@ class ZMLX_API Op : public lang::Kernel {
     return with({}).all(operands);
   }
 
+  /// Empty where nobody would write other than the formula itself.
+  const Composition& mlx() const {
+    return mlx_;
+  }
+
  private:
+  Composition mlx_;
   mutable std::mutex mutex_;
   mutable std::map<lang::Attributes, std::shared_ptr<const Call>> calls_;
 };

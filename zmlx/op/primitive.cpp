@@ -12,7 +12,6 @@
 #include "zmlx/backend/cpu/cpu.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/base/log.h"
-#include "zmlx/lang/derive.h"
 #include "zmlx/op/convert.h"
 #include "zmlx/op/executables.h"
 #include "zmlx/op/reference.h"
@@ -280,54 +279,21 @@ const KernelNode* node_of(const mx::array& a) {
 
 } // namespace
 
-std::shared_ptr<const Call>
-make_call(std::string kernel, lang::Body body, lang::Attributes attributes) {
-  auto call = std::make_shared<Call>();
-  call->key = lang::content_key(body);
-  call->body = std::move(body);
-  call->kernel = std::move(kernel);
-  call->attributes = std::move(attributes);
-  return call;
-}
-
-std::shared_ptr<const Call> Call::gradient(
-    const std::vector<int>& inputs,
-    std::string* why) const {
-  std::lock_guard lock(mutex_);
-  auto [entry, added] = gradients_.try_emplace(inputs);
-  Derived& derived = entry->second;
-  if (added) {
-    if (auto gradient = lang::derive(body, inputs, &derived.why)) {
-      derived.call =
-          make_call(kernel + "_gradient", std::move(*gradient), attributes);
-    }
-  }
-  *why = derived.why;
-  return derived.call;
-}
-
 std::vector<mx::array> apply(
     const std::shared_ptr<const Call>& call,
     std::vector<mx::array> inputs,
     mx::StreamOrDevice stream) {
-  std::vector<mx::Shape> shapes;
-  std::vector<mx::Dtype> dtypes;
-  try {
-    for (const auto& shape :
-         lang::infer_shapes(call->body, shapes_of(inputs))) {
-      shapes.push_back(to_mlx(shape));
-    }
-    for (auto type : lang::infer_types(call->body, types_of(inputs))) {
-      dtypes.push_back(to_mlx(type));
-    }
-  } catch (const UserError& error) {
-    throw user_error("{}: {}", call->kernel, error.what());
+  const auto results = call->results(inputs);
+  auto node = std::make_shared<KernelNode>(mx::to_stream(stream), call);
+  if (results->shapes.size() == 1) {
+    return {mx::array(
+        results->shapes[0],
+        results->dtypes[0],
+        std::move(node),
+        std::move(inputs))};
   }
   return mx::array::make_arrays(
-      std::move(shapes),
-      dtypes,
-      std::make_shared<KernelNode>(mx::to_stream(stream), call),
-      inputs);
+      results->shapes, results->dtypes, std::move(node), inputs);
 }
 
 std::vector<mx::array> apply(

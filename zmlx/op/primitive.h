@@ -1,8 +1,6 @@
 #pragma once
 
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -10,6 +8,7 @@
 
 #include "zmlx/export.h"
 #include "zmlx/lang/kernel.h"
+#include "zmlx/op/call.h"
 
 /// Kernels as nodes of MLX's graph. A node works under eval, async_eval, grad,
 /// vjp, jvp, vmap and compile. Gradients are kernels too (lang/derive.h), the
@@ -18,33 +17,6 @@
 namespace zmlx::op {
 
 namespace mx = mlx::core;
-
-/// What a node of ours computes.
-struct Call {
-  lang::Body body;
-  std::string kernel; // name in the catalogue, or of the formula
-  lang::Attributes attributes;
-  std::string key; // lang::content_key(body)
-
-  /// The gradient of these inputs as a call, made when first asked for; null,
-  /// with the reason in *why, where lang::derive has none.
-  ZMLX_API std::shared_ptr<const Call> gradient(
-      const std::vector<int>& inputs,
-      std::string* why) const;
-
- private:
-  struct Derived {
-    std::shared_ptr<const Call> call;
-    std::string why;
-  };
-  mutable std::mutex mutex_;
-  mutable std::map<std::vector<int>, Derived> gradients_;
-};
-
-ZMLX_API std::shared_ptr<const Call> make_call(
-    std::string kernel,
-    lang::Body body,
-    lang::Attributes attributes = {});
 
 /// The outputs of a body on these inputs, in MLX's graph. Evaluates nothing:
 /// inputs may be placeholders without data. UserError, naming the kernel, where

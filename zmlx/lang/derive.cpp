@@ -34,6 +34,22 @@ ScanOrder reversed(ScanOrder order) {
   }
 }
 
+using Expressions = std::unordered_map<const Node*, Expr>;
+
+/// The nodes at and below the roots as expressions.
+Expressions expressions_of(const std::vector<Expr>& roots) {
+  Expressions all;
+  for (const Expr& root : roots) {
+    all.emplace(root.get(), root);
+  }
+  for_each_node(roots, [&](const Node& node) {
+    for (const Expr& arg : node.args) {
+      all.emplace(arg.get(), arg);
+    }
+  });
+  return all;
+}
+
 /// prod / x, also where a factor is 0.
 Expr product_of_others(const Expr& x) {
   Expr zeros = sum(select(x == 0, 1.0, 0.0));
@@ -68,7 +84,13 @@ bool operand_cotangents(
     case Op::Erf: give(0, c * (1.1283791670955126 * exp(-(arg(0) * arg(0))))); break;
     case Op::Add: give(0, c); give(1, c); break;
     case Op::Sub: give(0, c); give(1, -c); break;
-    case Op::Mul: give(0, c * arg(1)); give(1, c * arg(0)); break;
+    case Op::Mul:
+      if (arg(0).get() == arg(1).get()) {
+        give(0, 2 * c * arg(0));
+      } else {
+        give(0, c * arg(1)); give(1, c * arg(0));
+      }
+      break;
     case Op::Div: give(0, c / arg(1)); give(1, -(c * y / arg(1))); break;
     case Op::Mod: give(0, c); give(1, -(c * floor(arg(0) / arg(1)))); break;
     case Op::Pow:
@@ -103,20 +125,13 @@ class Derivation {
   explicit Derivation(const Body& body)
       : body_(body),
         cotangent_inputs_(with_cotangents(body)),
+        expressions_(expressions_of(roots(body))),
         one_a_row_(one_a_row(body)) {
     nodes_ = postorder(roots(body));
     const auto found = variations(body, nodes_);
     for (size_t i = 0; i < nodes_.size(); ++i) {
       varies_.emplace(nodes_[i], found[i].varies);
       knows_row_ = knows_row_ || along_row(nodes_[i]->op);
-    }
-    for (const Expr& root : roots(body)) {
-      expressions_.emplace(root.get(), root);
-    }
-    for (const Node* node : nodes_) {
-      for (const Expr& arg : node->args) {
-        expressions_.emplace(arg.get(), arg);
-      }
     }
   }
 
@@ -179,8 +194,64 @@ class Derivation {
     if (!c.place) {
       return c.row;
     }
-    const Expr along = sum(*c.place);
+    const Expr along = sum_along(*c.place);
     return c.row ? *c.row + along : along;
+  }
+
+  /// The sum of a row, with the factors that are the same along it taken out:
+  /// they may come from sums of their own, for which this one would wait.
+  Expr sum_along(const Expr& terms) const {
+    const Body body{cotangent_inputs_, {}};
+    const auto nodes = postorder({terms});
+    const auto found = variations(body, nodes);
+    std::unordered_map<const Node*, bool> varies;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      varies.emplace(nodes[i], found[i].varies);
+    }
+    std::unordered_map<const Node*, Split> splits;
+    const Expressions expressions = expressions_of({terms});
+    for (const Node* node : nodes) {
+      splits.emplace(node, split(expressions.at(node), varies, splits));
+    }
+    const Split& all = splits.at(terms.get());
+    const Expr along = sum(all.varying.value_or(Expr(1.0)));
+    return all.factor ? along * *all.factor : along;
+  }
+
+  /// A value as what changes along the row times what does not; nothing is 1.
+  struct Split {
+    std::optional<Expr> varying;
+    std::optional<Expr> factor;
+  };
+
+  static std::optional<Expr> times(
+      const std::optional<Expr>& a,
+      const std::optional<Expr>& b) {
+    return a && b ? *a * *b : a ? a : b;
+  }
+
+  static Split split(
+      const Expr& whole,
+      const std::unordered_map<const Node*, bool>& varies,
+      const std::unordered_map<const Node*, Split>& splits) {
+    const Node& node = *whole;
+    if (!varies.at(&node)) {
+      return {{}, whole};
+    }
+    const auto of = [&](int i) { return splits.at(node.args[i].get()); };
+    if (node.op == Op::Neg) {
+      return {of(0).varying, times(of(0).factor, Expr(-1.0))};
+    }
+    if (node.op == Op::Mul) {
+      return {
+          times(of(0).varying, of(1).varying),
+          times(of(0).factor, of(1).factor)};
+    }
+    if (node.op == Op::Div && !varies.at(node.args[1].get())) {
+      const Expr& by = node.args[1];
+      return {of(0).varying, of(0).factor ? *of(0).factor / by : 1.0 / by};
+    }
+    return {whole, {}};
   }
 
   bool visit(const Node& node, std::string* why) {
@@ -279,12 +350,12 @@ class Derivation {
 
   const Body& body_;
   std::vector<Input> cotangent_inputs_;
+  Expressions expressions_;
   std::vector<bool> one_a_row_;
   std::vector<const Node*> nodes_;
   bool knows_row_ = false; // there are rows, with at least one axis
   std::unordered_map<const Node*, bool> varies_;
   std::unordered_map<const Node*, bool> needed_;
-  std::unordered_map<const Node*, Expr> expressions_;
   std::unordered_map<const Node*, Cotangent> cotangents_;
   std::map<int, RowSum> rows_; // of tables
 };

@@ -10,11 +10,34 @@ namespace zmlx::graph {
 
 using lang::Expr;
 
+namespace {
+
+bool stands_alone(const lang::Body& body) {
+  const auto sums = [](const lang::Output& output) {
+    return output.sum_like >= 0 || output.into;
+  };
+  const auto by_rows = [](const lang::Input& input) {
+    return input.role == lang::Role::EachRow || input.role == lang::Role::Table;
+  };
+  return std::any_of(body.outputs.begin(), body.outputs.end(), sums) ||
+      std::any_of(body.inputs.begin(), body.inputs.end(), by_rows);
+}
+
+bool counts_places(lang::Op op) {
+  return op == lang::Op::RowIndex || op == lang::Op::Random ||
+      op == lang::Op::CumSum || op == lang::Op::TopValues ||
+      op == lang::Op::TopPlaces || op == lang::Op::Extent;
+}
+
+} // namespace
+
 Form form_of(const lang::Body& body) {
-  Form form = Form::Map;
+  Form form = stands_alone(body) ? Form::Alone : Form::Map;
   lang::for_each_node(lang::roots(body), [&](const lang::Node& node) {
-    if (node.op == lang::Op::Attention) {
-      form = Form::Attention;
+    if (counts_places(node.op)) {
+      form = Form::Alone;
+    } else if (node.op == lang::Op::Attention) {
+      form = std::max(form, Form::Attention);
     } else if (node.op == lang::Op::Product) {
       form = std::max(form, Form::Product);
     } else if (lang::is_reduction(node.op)) {
@@ -262,6 +285,10 @@ bool fuse(Graph& graph, int producer, int consumer, std::string* why) {
     *why = "one of the two is not a kernel";
     return false;
   }
+  if (form_of(p.body) == Form::Alone || form_of(c.body) == Form::Alone) {
+    *why = "one of the two stands alone";
+    return false;
+  }
   if (!only_reader(graph, producer, consumer, why)) {
     return false;
   }
@@ -298,6 +325,10 @@ bool fuse(Graph& graph, int producer, int consumer, std::string* why) {
 bool merge(Graph& graph, int first, int second, std::string* why) {
   const Node& a = graph.nodes[first];
   const Node& b = graph.nodes[second];
+  if (form_of(a.body) == Form::Alone || form_of(b.body) == Form::Alone) {
+    *why = "one of the two stands alone";
+    return false;
+  }
   for (const auto& operand : b.operands) {
     if (operand.value.node >= first &&
         graph.nodes[operand.value.node].kind != Kind::Constant) {

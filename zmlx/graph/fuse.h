@@ -7,8 +7,10 @@
 
 namespace zmlx::graph {
 
-/// The stage that a body's trees need, told from their operations alone.
-enum class Form : uint8_t { Map, Row, Product, Attention };
+/// The stage that a body's trees need, told from their operations alone. Alone:
+/// it counts places, sums over rows or reads tables, so that its meaning hangs
+/// on the space it was written for; it stays a kernel of its own.
+enum class Form : uint8_t { Map, Row, Product, Attention, Alone };
 ZMLX_API Form form_of(const lang::Body& body);
 
 /// Puts the formula of `producer` in the place of what `consumer` reads of it:

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/lang/derive.h"
 #include "zmlx/lang/functions.h"
 
 namespace zmlx::lang {
@@ -57,6 +58,48 @@ TEST(Kernel, AttributesAreAskedForAndChecked) {
         kernel.body({{"limt", 3}});
       }),
       "clipped: no attribute 'limt'; it has limit. Did you mean 'limit'?");
+}
+
+TEST(Gradients, GivenAsKernelsOfTheirOwn) {
+  // Every second element; the gradient has a place for every one.
+  Body body = body_of([](Define& k) {
+    auto x = k.input("x", Role::Row), w = k.input("w");
+    k.width(x, 1, 2);
+    k.output(pick(x, 2 * index()) * w);
+    k.gradient(x, [](Define& g) {
+      auto x = g.input("x"), w = g.input("w", Role::Row);
+      auto c = g.input("d_out", Role::Row);
+      g.output_sum_like(
+          select(
+              index() % 2 == 0,
+              pick(c, index() / 2) * pick(w, index() / 2),
+              0.0),
+          x);
+    });
+  });
+  EXPECT_TRUE(stands_apart(body, 0));
+  EXPECT_FALSE(stands_apart(body, 1));
+  std::string why;
+  const auto own = derive(body, {0}, &why);
+  ASSERT_TRUE(own) << why;
+  EXPECT_EQ(own->outputs[0].name, "d_x");
+  EXPECT_EQ(infer_shapes(*own, {{3, 8}, {4}, {3, 4}}), (Shapes{{3, 8}}));
+  EXPECT_FALSE(derive(body, {0, 1}, &why));
+  EXPECT_EQ(why, "the gradient of x is a kernel of its own");
+  EXPECT_TRUE(derive(body, {1}, &why)) << why;
+}
+
+TEST(Gradients, OfAllInputsAndOneOutput) {
+  EXPECT_THROW(
+      body_of([](Define& k) {
+        auto x = k.input("x"), y = k.input("y");
+        k.output(x * y);
+        k.gradient(x, [](Define& g) {
+          auto x = g.input("x"), c = g.input("d_out");
+          g.output_like(c * x, x);
+        });
+      }),
+      InternalError);
 }
 
 TEST(InferShapes, Maps) {

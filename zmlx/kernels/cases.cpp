@@ -56,6 +56,22 @@ std::vector<lang::Case> row_cases(int rows, int weights, int scalars) {
   return cases;
 }
 
+std::vector<lang::Case> scan_cases() {
+  std::vector<lang::Case> cases;
+  for (int reverse : {0, 1}) {
+    for (int exclusive : {0, 1}) {
+      for (lang::Case c : row_cases(1)) {
+        c.attributes = {
+            {"reverse", double(reverse)}, {"exclusive", double(exclusive)}};
+        c.name += reverse != 0 ? ", reverse" : "";
+        c.name += exclusive != 0 ? ", exclusive" : "";
+        cases.push_back(std::move(c));
+      }
+    }
+  }
+  return cases;
+}
+
 lang::Fill packed_words() {
   return {lang::Type::U32, 0, 4294967295.0};
 }

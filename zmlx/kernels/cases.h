@@ -18,6 +18,10 @@ ZMLX_API std::vector<lang::Case> map_cases(int inputs);
 ZMLX_API std::vector<lang::Case>
 row_cases(int rows, int weights = 0, int scalars = 0);
 
+/// Running sums of one input: rows in every order, attributes reverse and
+/// exclusive.
+ZMLX_API std::vector<lang::Case> scan_cases();
+
 /// Whole numbers of 32 random bits, for packed weights.
 ZMLX_API lang::Fill packed_words();
 

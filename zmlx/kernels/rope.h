@@ -8,6 +8,8 @@
 /// (j, j + R/2), or (2j, 2j + 1) where `traditional`.
 namespace zmlx::kernels {
 
+namespace mx = mlx::core;
+
 /// The partner of each place of a row, and where its angle stands.
 struct RopePairs {
   lang::Expr rotated; // place < R
@@ -47,22 +49,69 @@ inline lang::Expr rotated(
       x);
 }
 
+/// The gradient of a table as a kernel of its own, whose places are the pairs:
+/// y[a] = x[a] cos - x[b] sin and y[b] = x[b] cos + x[a] sin, summed over all
+/// rows that an entry rotates.
+inline lang::Kernel::Definition
+table_gradient(int dims, bool traditional, bool of_sin) {
+  return [=](lang::Define& g) {
+    using lang::Expr;
+    auto x = g.input("x", lang::Role::Row);
+    auto cos = g.input("cos"), sin = g.input("sin");
+    auto cotangent = g.input("d_out", lang::Role::Row);
+    const Expr j = lang::index();
+    const Expr half = dims > 0 ? Expr(dims / 2) : lang::extent(x, -1) / 2;
+    const Expr a = traditional ? 2 * j : j;
+    const Expr b = traditional ? 2 * j + 1 : j + half;
+    const auto at = [](const Expr& row, const Expr& place) {
+      return lang::pick(row, place);
+    };
+    const Expr value = of_sin
+        ? at(cotangent, b) * at(x, a) - at(cotangent, a) * at(x, b)
+        : at(cotangent, a) * at(x, a) + at(cotangent, b) * at(x, b);
+    g.output_sum_like(lang::select(j < half, value, 0.0), of_sin ? sin : cos);
+  };
+}
+
+/// y = x rotated by tables, and its gradients: that of x is the rotation back.
+inline void rotate_by_tables(
+    lang::Define& k,
+    const lang::Expr& x,
+    const lang::Expr& cos,
+    const lang::Expr& sin,
+    bool traditional) {
+  const int dims = k.attribute("dims", 0);
+  const auto pairs = rope_pairs(dims, traditional);
+  const auto c = lang::pick(cos, pairs.angle), s = lang::pick(sin, pairs.angle);
+  k.output_like(rotated(pairs, x, c, s), x);
+  k.gradient(x, rotated(pairs, k.cotangent(), c, -s));
+  k.gradient(cos, table_gradient(dims, traditional, false));
+  k.gradient(sin, table_gradient(dims, traditional, true));
+  k.fill(cos, {{}, -1, 1});
+  k.fill(sin, {{}, -1, 1});
+}
+
+/// The same rotation with MLX's operations; tables broadcast to (..., R / 2).
+ZMLX_API mx::array rotated_with_mlx(
+    const mx::array& x,
+    const mx::array& cos,
+    const mx::array& sin,
+    bool traditional);
+
+inline op::Op::Composition table_rope_with_mlx(bool traditional) {
+  return [traditional](const std::vector<mx::array>& in, const auto&) {
+    return std::vector<mx::array>{
+        rotated_with_mlx(in[0], in[1], in[2], traditional)};
+  };
+}
+
 /// The definition of a rotation by tables (S, R / 2), x (..., S, D).
 inline lang::Kernel::Definition table_rope(bool traditional) {
   return [traditional](lang::Define& k) {
     auto x = k.input("x");
     auto cos = k.input("cos", lang::Role::Row);
     auto sin = k.input("sin", lang::Role::Row);
-    const auto pairs = rope_pairs(k.attribute("dims", 0), traditional);
-    k.output_like(
-        rotated(
-            pairs,
-            x,
-            lang::pick(cos, pairs.angle),
-            lang::pick(sin, pairs.angle)),
-        x);
-    k.fill(cos, {{}, -1, 1});
-    k.fill(sin, {{}, -1, 1});
+    rotate_by_tables(k, x, cos, sin, traditional);
     k.cases({
         {"(1, 2, 1, 8)", {{1, 2, 1, 8}, {1, 4}, {1, 4}}},
         {"(2, 3, 5, 64)", {{2, 3, 5, 64}, {5, 32}, {5, 32}}},
@@ -77,12 +126,45 @@ inline lang::Kernel::Definition table_rope(bool traditional) {
 ZMLX_API inline const op::Op apply_rope{
     "apply_rope",
     "rotates the pairs (j, j + R/2) by tables cos and sin (S, R/2)",
-    table_rope(false)};
+    table_rope(false),
+    table_rope_with_mlx(false)};
 
 ZMLX_API inline const op::Op apply_rope_interleaved{
     "apply_rope_interleaved",
     "rotates the pairs (2j, 2j + 1) by tables cos and sin (S, R/2)",
-    table_rope(true)};
+    table_rope(true),
+    table_rope_with_mlx(true)};
+
+/// apply_rope where heads lie within positions: x (B, S, H, D). The kernel's
+/// tables are (S, 1, R / 2); the function below takes (S, R / 2).
+ZMLX_API inline const op::Op gqa_rope{
+    "apply_gqa_rope",
+    "rotates the pairs (j, j + R/2) of x (B, S, H, D) by tables (S, 1, R/2)",
+    [](lang::Define& k) {
+      auto x = k.input("x");
+      auto cos = k.input("cos", lang::Role::Row);
+      auto sin = k.input("sin", lang::Role::Row);
+      // Refuses tables (S, R / 2), which would meet the heads.
+      k.space({{x->input, 0}, {cos->input, -3}, {x->input, 2}, {x->input, 3}});
+      rotate_by_tables(k, x, cos, sin, false);
+      k.cases({
+          {"(1, 1, 2, 8)", {{1, 1, 2, 8}, {1, 1, 4}, {1, 1, 4}}},
+          {"(2, 5, 3, 64)", {{2, 5, 3, 64}, {5, 1, 32}, {5, 1, 32}}},
+          {"(1, 7, 7, 96), 64 rotated",
+           {{1, 7, 7, 96}, {7, 1, 32}, {7, 1, 32}},
+           {{"dims", 64}}},
+          {"(0, 4, 2, 16)", {{0, 4, 2, 16}, {4, 1, 8}, {4, 1, 8}}},
+      });
+    },
+    table_rope_with_mlx(false)};
+
+/// x (B, S, H, D), tables (S, R / 2), R = `dims` (0: D). UserError for tables
+/// of other ranks.
+ZMLX_API mx::array apply_gqa_rope(
+    const mx::array& x,
+    const mx::array& cos,
+    const mx::array& sin,
+    int dims = 0);
 
 /// x (..., S, D); position a number, or (S, 1): the angle of pair j is
 /// position scale inv_freq[j]; inv_freq (R / 2) float32.
@@ -96,7 +178,9 @@ ZMLX_API inline const op::Op rope{
       const bool traditional = k.attribute("traditional", 0) != 0;
       const auto pairs = rope_pairs(k.attribute("dims", 0), traditional);
       auto angle = position * scale * lang::pick(inv_freq, pairs.angle);
-      k.output_like(rotated(pairs, x, lang::cos(angle), lang::sin(angle)), x);
+      const auto c = lang::cos(angle), s = lang::sin(angle);
+      k.output_like(rotated(pairs, x, c, s), x);
+      k.gradient(x, rotated(pairs, k.cotangent(), c, -s));
       // Small angles: float32 rounds large ones by more than the result may
       // differ.
       k.fill(position, {lang::Type::I32, 0, 2});
@@ -118,6 +202,14 @@ ZMLX_API inline const op::Op rope{
         }
       }
       k.cases(cases);
+    },
+    [](const std::vector<mx::array>& in, const lang::Attributes& attributes) {
+      const auto angles = mx::multiply(mx::multiply(in[1], in[3]), in[2]);
+      return std::vector<mx::array>{rotated_with_mlx(
+          in[0],
+          mx::cos(angles),
+          mx::sin(angles),
+          attributes.at("traditional") != 0)};
     }};
 
 } // namespace zmlx::kernels

@@ -398,10 +398,39 @@ Output gradient_output(const Body& body, int input, Expr value) {
   return output;
 }
 
+bool stands_apart(const Body& body, int input) {
+  const auto given = body.gradients.find(input);
+  if (given == body.gradients.end()) {
+    return false;
+  }
+  const auto shared = with_cotangents(body);
+  const auto& own = given->second->inputs;
+  return given->second->space != body.space ||
+      !std::equal(
+             own.begin(),
+             own.end(),
+             shared.begin(),
+             shared.end(),
+             [](const Input& a, const Input& b) { return a.role == b.role; });
+}
+
 std::optional<Body>
 derive(const Body& body, const std::vector<int>& wanted, std::string* why) {
   std::string unheard;
-  return Derivation(body).run(wanted, why != nullptr ? why : &unheard);
+  why = why != nullptr ? why : &unheard;
+  for (int input : wanted) {
+    if (!stands_apart(body, input)) {
+      continue;
+    }
+    if (wanted.size() == 1) {
+      return *body.gradients.at(input);
+    }
+    *why = fmt::format(
+        "the gradient of {} is a kernel of its own",
+        body.inputs.at(input).name);
+    return {};
+  }
+  return Derivation(body).run(wanted, why);
 }
 
 } // namespace zmlx::lang

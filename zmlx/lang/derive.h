@@ -17,11 +17,17 @@ ZMLX_API std::vector<Input> with_cotangents(const Body& body);
 /// it was broadcast.
 ZMLX_API Output gradient_output(const Body& body, int input, Expr value);
 
+/// Whether the gradient of an input was given by hand as a kernel of its own:
+/// its inputs have other roles, or its places another space, than those of the
+/// gradients that derive() makes.
+ZMLX_API bool stands_apart(const Body& body, int input);
+
 /// The vector-Jacobian product of a body as a body: inputs as with_cotangents()
 /// says, one output for each of `wanted` (numbers of inputs), in their order.
 /// Reverse mode over the tree: one rule an operation (derive.cpp). Nothing,
 /// with the reason in *why, where a part has no derivative that is a kernel; a
-/// gradient that was given by hand (Body::gradients) is taken as it is.
+/// gradient that was given by hand (Body::gradients) is taken as it is. One
+/// that stands apart is derived alone.
 ///
 /// - Comparisons, roundings, integers, bits, random numbers, places and indices
 ///   have the derivative 0.

@@ -103,6 +103,20 @@ void Define::output_rows(Expr value, Expr row, int64_t rows, std::string name) {
   body_.outputs.push_back(std::move(output));
 }
 
+void Define::output_rows_like(
+    Expr value,
+    Expr row,
+    const Expr& input,
+    std::string name) {
+  output_like(std::move(value), input, std::move(name));
+  body_.outputs.back().into = RowSum{std::move(row), input->input, 0};
+}
+
+void Define::output_sum_like(Expr value, const Expr& input, std::string name) {
+  output_like(std::move(value), input, std::move(name));
+  body_.outputs.back().sum_like = input->input;
+}
+
 Expr Define::cotangent(int output) {
   cotangents_ = true;
   return lang::input(static_cast<int>(body_.inputs.size()) + output);
@@ -116,13 +130,39 @@ void Define::gradient(const Expr& input, Expr value) {
   given_gradients_.emplace_back(input->input, std::move(value));
 }
 
+void Define::gradient(
+    const Expr& input,
+    const std::function<void(Define&)>& define) {
+  if (input->op != Op::Input) {
+    throw internal_error("gradient: expected an input");
+  }
+  Define own(given_);
+  define(own);
+  own.finish();
+  gradient_kernels_.emplace_back(input->input, own.body());
+}
+
 void Define::finish() {
   for (auto& [input, value] : given_gradients_) {
     auto body = std::make_shared<Body>(Body{with_cotangents(body_), {}});
+    body->space = body_.space;
     body->outputs.push_back(gradient_output(body_, input, std::move(value)));
     body_.gradients[input] = std::move(body);
   }
   given_gradients_.clear();
+  for (auto& [input, own] : gradient_kernels_) {
+    if (own.outputs.size() != 1 ||
+        own.inputs.size() != body_.inputs.size() + body_.outputs.size()) {
+      throw internal_error(
+          "the gradient of '{}' has {} inputs and {} outputs",
+          body_.inputs[input].name,
+          own.inputs.size(),
+          own.outputs.size());
+    }
+    own.outputs[0].name = "d_" + body_.inputs[input].name;
+    body_.gradients[input] = std::make_shared<Body>(std::move(own));
+  }
+  gradient_kernels_.clear();
 }
 
 void Define::fill(const Expr& input, Fill values) {

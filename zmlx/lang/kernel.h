@@ -74,7 +74,8 @@ struct Body {
   /// open, say of a kernel that unpacks.
   std::vector<AxisLength> space = {};
   /// Gradients given by hand, by input: a body over the same inputs and then
-  /// one cotangent an output (lang/derive.h) with one output.
+  /// one cotangent an output (lang/derive.h) with one output. Roles and space
+  /// may be others than here (lang::stands_apart).
   std::map<int, std::shared_ptr<const Body>> gradients = {};
 };
 
@@ -134,12 +135,26 @@ class ZMLX_API Define {
   /// The output is summed into the rows of (rows, D) that `row` names.
   void
   output_rows(Expr value, Expr row, int64_t rows, std::string name = "out");
+  /// The same into the rows of an array in the shape and type of `input`.
+  void output_rows_like(
+      Expr value,
+      Expr row,
+      const Expr& input,
+      std::string name = "out");
+  /// The output has the shape and type of `input`: the values summed over the
+  /// axes along which it is broadcast.
+  void output_sum_like(Expr value, const Expr& input, std::string name = "out");
 
   /// The cotangent of an output; after the last input.
   Expr cotangent(int output = 0);
   /// The gradient of an input, where the derived one is not what is wanted: at
   /// each place, summed over the axes along which the input is broadcast.
   void gradient(const Expr& input, Expr value);
+  /// The same as a kernel of its own, whose places are others than this one's
+  /// or which reads the inputs in other ways: `define` names all inputs again,
+  /// in their order and in any role, then one cotangent an output, and gives
+  /// one output in the shape of `input`.
+  void gradient(const Expr& input, const std::function<void(Define&)>& define);
 
   /// What values an input takes, where not any number will do.
   void fill(const Expr& input, Fill values);
@@ -169,6 +184,7 @@ class ZMLX_API Define {
   std::vector<Case> cases_;
   std::map<std::string, Fill> fills_;
   std::vector<std::pair<int, Expr>> given_gradients_;
+  std::vector<std::pair<int, Body>> gradient_kernels_;
   bool cotangents_ = false; // were asked for
 };
 

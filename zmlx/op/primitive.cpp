@@ -1,5 +1,6 @@
 #include "zmlx/op/primitive.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <mutex>
@@ -190,7 +191,30 @@ class KernelNode final : public mx::Primitive {
   }
 
  private:
+  // Of each wanted input, in order: those that are kernels of their own, and
+  // the others in one.
   std::vector<mx::array> gradients(
+      const std::vector<mx::array>& primals,
+      const std::vector<mx::array>& cotangents,
+      const std::vector<int>& wanted) {
+    std::vector<int> together;
+    for (int i : wanted) {
+      if (!lang::stands_apart(call_->body, i)) {
+        together.push_back(i);
+      }
+    }
+    const auto shared = gradients_in_one(primals, cotangents, together);
+    std::vector<mx::array> result;
+    for (int i : wanted) {
+      const auto at = std::find(together.begin(), together.end(), i);
+      result.push_back(
+          at != together.end() ? shared[at - together.begin()]
+                               : gradients_in_one(primals, cotangents, {i})[0]);
+    }
+    return result;
+  }
+
+  std::vector<mx::array> gradients_in_one(
       const std::vector<mx::array>& primals,
       const std::vector<mx::array>& cotangents,
       const std::vector<int>& wanted) {

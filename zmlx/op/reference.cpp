@@ -59,7 +59,11 @@ class Evaluator {
       const std::vector<mx::array>& inputs,
       Precision precision,
       mx::Stream stream)
-      : body_(body), inputs_(inputs), precision_(precision), s_(stream) {}
+      : body_(body), inputs_(inputs), precision_(precision), s_(stream) {
+    for (const auto& a : inputs) {
+      wide_ = wide_ || a.dtype() == mx::float64;
+    }
+  }
 
   std::vector<mx::array> outputs() {
     const auto shapes = lang::infer_shapes(body_, shapes_of(inputs_));
@@ -253,7 +257,9 @@ class Evaluator {
 
   mx::Dtype own_type(const Value& v) const {
     if (v.constant) {
-      return v.constant->integer ? mx::int32 : float_type();
+      return v.constant->integer ? mx::int32
+          : wide_                ? mx::float64
+                                 : float_type();
     }
     return v.a.dtype();
   }
@@ -674,6 +680,7 @@ class Evaluator {
   const std::vector<mx::array>& inputs_;
   const Precision precision_;
   const mx::Stream s_;
+  bool wide_ = false; // an input is float64: so are numbers with a point
   std::map<const lang::Node*, std::vector<std::pair<mx::Shape, Value>>> memo_;
 };
 

@@ -97,10 +97,19 @@ mx::array running_sum(const mx::array& x, lang::ScanOrder order, mx::Stream s) {
       order == ScanOrder::Reverse || order == ScanOrder::ReverseExclusive;
   const bool inclusive =
       order == ScanOrder::Forward || order == ScanOrder::Reverse;
-  return mx::cumsum(x, -1, reverse, inclusive, s);
+  // In float64 where the device has it.
+  const bool wide =
+      s.device == mx::Device::cpu && mx::issubdtype(x.dtype(), mx::floating);
+  return mx::astype(
+      mx::cumsum(
+          wide ? mx::astype(x, mx::float64, s) : x, -1, reverse, inclusive, s),
+      x.dtype(),
+      s);
 }
 
-mx::array top_places(const mx::array& x, int k, mx::Stream s) {
+mx::array top_places(const mx::array& row, int k, mx::Stream s) {
+  // Places are constants to a derivative of the values taken there.
+  const auto x = mx::stop_gradient(row, s);
   // MLX's sort is stable: by value, then NaN to the front.
   const auto nan = mx::isnan(x, s);
   const auto floats = mx::astype(

@@ -1,0 +1,60 @@
+// What someone would write in MLX's own operations gives what the kernel gives:
+// benchmarks compare like with like.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/conformance/inputs.h"
+#include "zmlx/measure/tolerance.h"
+#include "zmlx/op/op.h"
+
+namespace zmlx::conformance {
+
+namespace {
+
+class Composition : public testing::TestWithParam<const op::Op*> {};
+
+TEST_P(Composition, GivesWhatTheKernelGives) {
+  const op::Op& kernel = *GetParam();
+  const auto listed = kernel.define().listed_cases();
+  for (const auto& c : listed) {
+    SCOPED_TRACE(c.name);
+    const auto defined = kernel.define(c.attributes);
+    const auto inputs = inputs_of(defined, c, mx::float32, Layout::dense);
+    const auto empty = [](const mx::array& a) { return a.size() == 0; };
+    if (std::any_of(inputs.begin(), inputs.end(), empty)) {
+      continue; // MLX refuses some of these
+    }
+    const auto got = kernel.mlx()(inputs, defined.attributes());
+    const auto want =
+        kernel.with(c.attributes).all({inputs.begin(), inputs.end()});
+    ASSERT_EQ(got.size(), want.size());
+    for (size_t i = 0; i < got.size(); ++i) {
+      const auto result =
+          measure::compare(got[i], want[i], measure::OpClass::product);
+      EXPECT_TRUE(result.ok())
+          << defined.body().outputs[i].name << ": " << result.to_string();
+    }
+  }
+}
+
+std::vector<const op::Op*> with_composition() {
+  std::vector<const op::Op*> found;
+  for (const op::Op* kernel : op::catalogue()) {
+    if (kernel->mlx()) {
+      found.push_back(kernel);
+    }
+  }
+  return found;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Catalogue,
+    Composition,
+    testing::ValuesIn(with_composition()),
+    [](const auto& info) { return info.param->name(); });
+
+} // namespace
+
+} // namespace zmlx::conformance

@@ -267,7 +267,7 @@ const std::vector<Wrong> kWrong = {
   product(x, y, x)
   ^^^^^^^)"},
     {"product(x, y, x, x, 4.5, 64)",
-     R"(formula, line 1, column 1: the number of bits must be an integer from 1, got 4.5
+     R"(formula, line 1, column 1: the number of bits must be an integer from 1 to 32, got 4.5
   product(x, y, x, x, 4.5, 64)
   ^^^^^^^)"},
     {"attention(x, x, x, x, y)",
@@ -346,7 +346,9 @@ TEST(FormulaErrors, HugeTextsAreRefused) {
   }
   EXPECT_EQ(
       message_of(repeated("x+", 500000) + "x", x),
-      "formula: the formula has 1000001 bytes; at most 262144 are read");
+      "formula, line 1, column 262145: the formula has 1000001 bytes; at most "
+      "262144 are read\n  ..." +
+          repeated("x+", 60) + "...\n" + std::string(65, ' ') + "^");
   // One long line is shown in part.
   EXPECT_EQ(
       message_of(repeated("x + ", 1000) + "z" + repeated(" + x", 1000), x),

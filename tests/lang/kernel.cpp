@@ -158,7 +158,7 @@ TEST(InferShapes, PickedRowsKeepTheirLastAxis) {
       message_of([&] {
         infer_shapes(at, {{}, {3}});
       }),
-      "table: expected an array with rows, got a 0-d one");
+      "table: expected an array with rows, got shape ()");
 }
 
 Body affine_product() {

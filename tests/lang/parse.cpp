@@ -1,6 +1,8 @@
 #include "zmlx/lang/parse.h"
 
 #include <cmath>
+#include <limits>
+#include <numbers>
 
 #include <gtest/gtest.h>
 
@@ -85,6 +87,61 @@ TEST(Parse, Functions) {
   reads("max(x, max_of(y))", max(x, max_of(y)));
   reads("x + index() / width()", x + index() / width());
   reads("pick(x, argmax(y))", pick(x, argmax(y)));
+  reads("row_index() + extent(x, -1)", row_index() + extent(x, -1));
+  reads("stop_gradient(x) * y", stop_gradient(x) * y);
+  reads("random(s) & 1", random(s) & 1);
+  reads("uniform(s) < y", uniform(s) < y);
+  reads("take(x, row_index())", take(x, row_index()));
+  reads("cumsum(x)", cumsum(x));
+  reads("cumsum(x, true, 0)", cumsum(x, ScanOrder::Reverse));
+  reads("cumsum(x, 0, 1)", cumsum(x, ScanOrder::ForwardExclusive));
+  reads("top_values(x + y, 4)", top_values(x + y, 4));
+  reads("top_places(x, 1)", top_places(x, 1));
+}
+
+// The words of Metal that formulas of ZMLX 0.7 are written in.
+TEST(Parse, MetalWords) {
+  reads("fma(x, y, s)", x * y + s);
+  reads("powr(x, y)", pow(x, y));
+  reads("metal::pow(x, (T)2)", pow(x, 2.0));
+  reads("metal::rsqrt(x)", rsqrt(x));
+  reads("fmin(x, fmax(y, s))", min(x, max(y, s)));
+  reads("metal::abs(x) + fabs(y)", abs(x) + abs(y));
+  reads("metal::fast::divide(x, y)", x / y);
+  reads("isinf(x) || isnan(x)", is_inf(x) || is_nan(x));
+  reads("metal::sign(x)", sign(x));
+  reads("metal::clamp(x, 0.0f, 1.0f)", clip(x, 0.0, 1.0));
+  reads("round(x)", round(x));
+  reads("metal::rint(x)", round(x));
+  reads("metal::round(x)", round_half_away(x));
+  reads("static_cast<float>(x)", cast(Type::F32, x));
+  reads("static_cast<T>(x + y)", x + y);
+  reads("x < static_cast<int>(y)", x < cast(Type::I32, y));
+  reads("-FLT_MAX", Expr(-std::numeric_limits<float>::max()));
+  reads("M_LN2_F * x", Expr(std::numbers::ln2) * x);
+}
+
+Role role_in(const std::string& text, size_t input) {
+  return parse(text, formula_inputs({"table", "ids"})).inputs.at(input).role;
+}
+
+TEST(Parse, WhatTakeReadsHasARole) {
+  EXPECT_EQ(role_in("take(table, ids)", 0), Role::Table);
+  EXPECT_EQ(role_in("take(table, ids) * extent(ids, 0)", 1), Role::EachRow);
+  EXPECT_EQ(role_in("take(table, ids) + ids", 1), Role::Element);
+  EXPECT_EQ(role_in("take(table, ids + 1)", 1), Role::Element);
+  EXPECT_EQ(role_in("a = take(table, ids); b = table;", 0), Role::Element);
+}
+
+TEST(Parse, NamesFromOutside) {
+  auto names =
+      parse_definitions("T a = x * y; const float b = a;", kInputs).at(1);
+  EXPECT_EQ(names.name, "b");
+  EXPECT_TRUE(equal(names.value, cast(Type::F32, x * y)));
+  Body body = parse(
+      "total + x", kInputs, {.unused_allowed = true, .names = {{"total", s}}});
+  EXPECT_TRUE(equal(body.outputs[0].value, s + x));
+  EXPECT_TRUE(parse_definitions(" ", kInputs).empty());
 }
 
 TEST(Parse, Conversions) {
@@ -155,8 +212,8 @@ TEST(Print, EveryOperationRoundTrips) {
   for (int i = static_cast<int>(Op::Index); i < static_cast<int>(Op::Pick);
        ++i) {
     Op op = static_cast<Op>(i);
-    if (op == Op::As || op == Op::Cast) {
-      continue;
+    if (op == Op::As || op == Op::Cast || op == Op::Extent) {
+      continue; // below
     }
     std::vector<Expr> args = {x, -y, -Expr(1.0)};
     args.erase(args.begin() + arity(op), args.end());
@@ -170,6 +227,19 @@ TEST(Print, EveryOperationRoundTrips) {
     Type type = static_cast<Type>(t);
     round_trips({kInputs, {{"out", as(type, cast(type, x)) * y, -1, {}}}});
   }
+  for (int axis : {-3, -1, 0, 2}) {
+    round_trips({kInputs, {{"out", -extent(y, axis) * x, -1, {}}}});
+  }
+  for (int order = 0; order < 4; ++order) {
+    Expr e = cumsum(x + y, static_cast<ScanOrder>(order));
+    round_trips({kInputs, {{"out", x - e * e, -1, {}}}});
+  }
+  round_trips(
+      {kInputs,
+       {{"values", top_values(x * y, 7), -1, {}},
+        {"places", top_places(x * y, 7), -1, {}}}});
+  Expr row = take(x, row_index() % 3);
+  round_trips({kInputs, {{"out", pick(y, 1) + row * row, -1, {}}}});
 }
 
 TEST(Print, NumbersRoundTrip) {
@@ -214,6 +284,8 @@ TEST(Print, SharedAndDeepTrees) {
 TEST(Print, ReadsWell) {
   Body body = parse("T a = silu(x); a * a + y * s", kInputs);
   EXPECT_EQ(print(body), "let t1 = x * sigmoid(x);\nt1 * t1 + y * s");
+  body = parse("cumsum(x, 1, 0) + cumsum(y) * extent(s, 0)", kInputs);
+  EXPECT_EQ(print(body), "cumsum(x, 1, 0) + cumsum(y) * extent(s, 0)");
 }
 
 } // namespace

@@ -108,7 +108,7 @@ TEST(Typing, Errors) {
       "& needs integers, got numbers with a point");
   EXPECT_EQ(
       error_of("pick(x, y)", {Type::F32, Type::F32}),
-      "x: pick needs an integer for the place, got float32");
+      "pick(x, place): expected an integer, got float32");
   EXPECT_EQ(
       error_of("x + 5000000000", {Type::I32}),
       "the number 5000000000 does not fit int32");

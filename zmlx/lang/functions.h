@@ -14,11 +14,28 @@ inline Expr trunc(Expr x) { return select(x < 0, ceil(x), floor(x)); }
 /// -1, 0 or 1; NaN stays.
 inline Expr sign(Expr x) { return select(x > 0, 1, select(x < 0, -1, x)); }
 inline Expr is_nan(Expr x) { return x != x; }
+inline Expr is_finite(Expr x) { return x - x == 0; }
+inline Expr is_inf(Expr x) { return !is_nan(x) && !is_finite(x); }
 inline Expr clip(Expr x, Expr low, Expr high) { return min(max(x, low), high); }
+/// Remainder of the quotient truncated: the sign of a, as C's.
+inline Expr fmod(Expr a, Expr b) {
+  Expr r = abs(a) % abs(b);
+  return select(a < 0, -r, r);
+}
+/// To integers, halves away from 0: C's round. Exact: x + 0.5 would not be.
+inline Expr round_half_away(Expr x) {
+  Expr t = trunc(x);
+  return select(abs(x - t) == 0.5, t + sign(x), round(x));
+}
 inline Expr tan(Expr x) { return sin(x) / cos(x); }
 inline Expr exp2(Expr x) { return pow(2.0, x); }
 inline Expr log2(Expr x) { return log(x) * 1.4426950408889634; }
 inline Expr log10(Expr x) { return log(x) * 0.4342944819032518; }
+inline Expr sinh(Expr x) {
+  Expr e = expm1(abs(x));
+  return sign(x) * select(is_finite(e), 0.5 * (e + e / (e + 1)), e);
+}
+inline Expr cosh(Expr x) { return 0.5 * (exp(x) + exp(-x)); }
 /// log(exp(a) + exp(b)).
 inline Expr logaddexp(Expr a, Expr b) {
   return max(a, b) + log1p(exp(-abs(a - b)));
@@ -37,17 +54,25 @@ inline Expr softplus(Expr x) { return max(x, 0) + log1p(exp(-abs(x))); }
 inline Expr mish(Expr x) { return x * tanh(softplus(x)); }
 inline Expr elu(Expr x, Expr alpha) { return select(x > 0, x, alpha * expm1(x)); }
 
-// Of a row.
+/// Even in [0, 1): the upper 24 bits, as many as float32 holds exactly.
+inline Expr uniform(Expr seed) {
+  return cast(Type::F32, random(std::move(seed)) >> 8) * 0x1p-24;
+}
+
+// Of a row. The maximum only keeps exp in range: the value does not depend on
+// what is taken off, so its derivative with respect to it is 0, and stopping
+// there leaves the exact gradient without the passes that find the largest
+// place again and give it a sum that cancels.
 inline Expr softmax(Expr x) {
-  Expr e = exp(x - max_of(x));
+  Expr e = exp(x - stop_gradient(max_of(x)));
   return e / sum(e);
 }
 inline Expr logsumexp(Expr x) {
-  Expr m = max_of(x);
+  Expr m = stop_gradient(max_of(x));
   return m + log(sum(exp(x - m)));
 }
 inline Expr log_softmax(Expr x) {
-  Expr d = x - max_of(x);
+  Expr d = x - stop_gradient(max_of(x));
   return d - log(sum(exp(d)));
 }
 /// Of the population, about the mean: a pass for each.

@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 #include <numbers>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -33,6 +34,8 @@ constexpr Function one(std::string_view name, Build build) {
 // clang-format off
 constexpr Function kFunctions[] = {
     primitive<Op::Index>("index", 0), primitive<Op::Width>("width", 0),
+    primitive<Op::RowIndex>("row_index", 0), primitive<Op::Random>("random", 1),
+    primitive<Op::Stop>("stop_gradient", 1),
     primitive<Op::Abs>("abs", 1), primitive<Op::Abs>("fabs", 1),
     primitive<Op::Exp>("exp", 1), primitive<Op::Expm1>("expm1", 1),
     primitive<Op::Log>("log", 1), primitive<Op::Log1p>("log1p", 1),
@@ -42,6 +45,7 @@ constexpr Function kFunctions[] = {
     primitive<Op::Erf>("erf", 1), primitive<Op::Floor>("floor", 1),
     primitive<Op::Ceil>("ceil", 1), primitive<Op::Round>("round", 1),
     primitive<Op::Round>("rint", 1), primitive<Op::Pow>("pow", 2),
+    primitive<Op::Pow>("powr", 2), primitive<Op::Div>("divide", 2),
     primitive<Op::Max>("max", 2), primitive<Op::Max>("fmax", 2),
     primitive<Op::Max>("maximum", 2), primitive<Op::Min>("min", 2),
     primitive<Op::Min>("fmin", 2), primitive<Op::Min>("minimum", 2),
@@ -65,7 +69,18 @@ constexpr Function kFunctions[] = {
     one("trunc", [](const Args& a) { return trunc(a[0]); }),
     one("sign", [](const Args& a) { return sign(a[0]); }),
     one("isnan", [](const Args& a) { return is_nan(a[0]); }),
+    one("isinf", [](const Args& a) { return is_inf(a[0]); }),
+    one("isfinite", [](const Args& a) { return is_finite(a[0]); }),
+    one("uniform", [](const Args& a) { return uniform(a[0]); }),
+    one("fract", [](const Args& a) { return a[0] - floor(a[0]); }),
+    one("saturate", [](const Args& a) { return clip(a[0], 0.0, 1.0); }),
+    one("sinh", [](const Args& a) { return sinh(a[0]); }),
+    one("cosh", [](const Args& a) { return cosh(a[0]); }),
+    {"fmod", 2, 2, [](const Args& a) { return fmod(a[0], a[1]); }},
+    {"mix", 3, 3, [](const Args& a) { return a[0] + (a[1] - a[0]) * a[2]; }},
+    {"step", 2, 2, [](const Args& a) { return select(a[1] < a[0], 0.0, 1.0); }},
     one("tan", [](const Args& a) { return tan(a[0]); }),
+    one("exp10", [](const Args& a) { return pow(10.0, a[0]); }),
     one("exp2", [](const Args& a) { return exp2(a[0]); }),
     one("log2", [](const Args& a) { return log2(a[0]); }),
     one("log10", [](const Args& a) { return log10(a[0]); }),
@@ -83,6 +98,16 @@ constexpr Function kFunctions[] = {
     {"elu", 1, 2, [](const Args& a) {
        return elu(a[0], a.size() == 2 ? a[1] : Expr(1.0));
      }},
+};
+
+constexpr Function kMetalFunctions[] = {
+    {"select", 3, 3, [](const Args& a) { return select(a[2], a[1], a[0]); }},
+    one("round", [](const Args& a) { return round_half_away(a[0]); }),
+};
+
+constexpr std::string_view kSpecial[] = {
+    "as", "cast", "cumsum", "product", "attention", "pick", "take", "extent",
+    "top_values", "top_places",
 };
 
 constexpr std::pair<std::string_view, Type> kTypes[] = {
@@ -107,19 +132,46 @@ constexpr std::pair<std::string_view, double> kConstants[] = {
     {"INFINITY", std::numeric_limits<double>::infinity()},
     {"nan", std::numeric_limits<double>::quiet_NaN()},
     {"NAN", std::numeric_limits<double>::quiet_NaN()},
+    {"HUGE_VALF", std::numeric_limits<double>::infinity()},
+    {"FLT_MAX", std::numeric_limits<float>::max()},
+    {"MAXFLOAT", std::numeric_limits<float>::max()},
+    {"FLT_MIN", std::numeric_limits<float>::min()},
+    {"FLT_EPSILON", std::numeric_limits<float>::epsilon()},
     {"pi", std::numbers::pi},
     {"M_PI_F", std::numbers::pi},
+    {"M_E_F", std::numbers::e},
+    {"M_LN2_F", std::numbers::ln2},
+    {"M_SQRT2_F", std::numbers::sqrt2},
+    {"M_SQRT1_2_F", std::numbers::sqrt2 / 2},
+    {"M_2_SQRTPI_F", 2 * std::numbers::inv_sqrtpi},
 };
 
 } // namespace
 
-const Function* find_function(std::string_view name) {
-  for (const Function& function : kFunctions) {
-    if (function.name == name) {
-      return &function;
-    }
-  }
-  return nullptr;
+std::string_view function_name(std::string_view written) {
+  return written.starts_with("kk_") ? written.substr(3) : written;
+}
+
+const Function* find_function(std::string_view name, bool metal) {
+  const auto find = [&](std::span<const Function> functions) {
+    auto found =
+        std::find_if(functions.begin(), functions.end(), [&](const auto& f) {
+          return f.name == name;
+        });
+    return found == functions.end() ? nullptr : &*found;
+  };
+  const Function* of_metal = metal ? find(kMetalFunctions) : nullptr;
+  return of_metal != nullptr ? of_metal : find(kFunctions);
+}
+
+bool is_special(std::string_view name) {
+  return std::find(std::begin(kSpecial), std::end(kSpecial), name) !=
+      std::end(kSpecial);
+}
+
+bool is_function(std::string_view written) {
+  const std::string_view name = function_name(written);
+  return is_special(name) || find_function(name) != nullptr;
 }
 
 std::optional<Type> find_type(std::string_view name) {
@@ -167,8 +219,8 @@ bool is_reserved(std::string_view name) {
 } // namespace parse_detail
 
 std::vector<std::string> formula_functions() {
-  std::vector<std::string> names = {
-      "as", "cast", "pick", "product", "attention"};
+  std::vector<std::string> names(
+      std::begin(parse_detail::kSpecial), std::end(parse_detail::kSpecial));
   for (const auto& function : parse_detail::kFunctions) {
     names.emplace_back(function.name);
   }

@@ -18,8 +18,19 @@ struct Function {
   Expr (*build)(const Args&);
 };
 
-/// Nothing for a name that is no function.
-const Function* find_function(std::string_view name);
+/// "kk_silu" is "silu".
+std::string_view function_name(std::string_view written);
+
+/// Nothing for a name that is no function. What `metal` namespace means where
+/// that differs from ours: select(no, yes, condition), round half away from 0.
+const Function* find_function(std::string_view name, bool metal = false);
+
+/// Whether a name is a function whose operands are more than values: a type,
+/// an input, a number. Parser::special_call reads them.
+bool is_special(std::string_view name);
+
+/// Whether a name, as it is written, is one of the functions.
+bool is_function(std::string_view written);
 
 /// How a formula names a type: "float", "half", "int32". Nothing for T and for
 /// what is no type.

@@ -10,6 +10,7 @@
 
 #include "zmlx/base/errors.h"
 #include "zmlx/base/text.h"
+#include "zmlx/lang/parse.h"
 
 namespace zmlx::lang::parse_detail {
 namespace {
@@ -45,6 +46,13 @@ std::string printable(std::string_view text) {
     result += space ? ' ' : byte < 0x20 || byte >= 0x7F ? '?' : c;
   }
   return result;
+}
+
+// Numbers may be of any length.
+std::string shown(std::string_view text) {
+  constexpr size_t kMost = 40;
+  return text.size() <= kMost ? std::string(text)
+                              : std::string(text.substr(0, kMost)) + "...";
 }
 
 } // namespace
@@ -138,6 +146,15 @@ class Tokenizer {
       size_t length = 1;
       while (is_letter(peek(length)) || is_digit(peek(length))) {
         ++length;
+      }
+      if (length > kMaxNameBytes) {
+        source_.fail(
+            at_,
+            length,
+            fmt::format(
+                "a name of {} letters; at most {} are read",
+                length,
+                kMaxNameBytes));
       }
       return take(Token::Kind::Name, length);
     }
@@ -300,7 +317,7 @@ class Tokenizer {
           1,
           fmt::format(
               "expected an operator after the number {}{}",
-              token.text,
+              shown(token.text),
               is_letter(peek(length)) ? "; to multiply write '*'" : ""));
     }
     at_ += length;
@@ -318,8 +335,9 @@ std::vector<Token> tokenize(const Source& source) {
 }
 
 std::string describe(const Token& token) {
-  return token.kind == Token::Kind::End ? "the end of the formula"
-                                        : fmt::format("'{}'", token.text);
+  return token.kind == Token::Kind::End
+      ? "the end of the formula"
+      : fmt::format("'{}'", shown(token.text));
 }
 
 bool is_name(std::string_view text) {

@@ -1,0 +1,208 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "zmlx/base/text.h"
+#include "zmlx/lang/parse/parser.h"
+
+namespace zmlx::lang::parse_detail {
+
+namespace {
+
+constexpr int kMostPlaces = 1 << 30; // of top_values; shapes bound it further
+
+ScanOrder scan_order(bool reverse, bool exclusive) {
+  if (reverse) {
+    return exclusive ? ScanOrder::ReverseExclusive : ScanOrder::Reverse;
+  }
+  return exclusive ? ScanOrder::ForwardExclusive : ScanOrder::Forward;
+}
+
+} // namespace
+
+Expr Parser::call(const Token& name, bool metal) {
+  std::string_view called = function_name(name.text);
+  if (called == "T" || find_type(called)) {
+    Args args = arguments(name, 1, 1);
+    auto type = find_type(called);
+    return type ? converted(*type, args[0]) : args[0];
+  }
+  if (is_special(called)) {
+    return special_call(name, called);
+  }
+  const Function* function = find_function(called, metal);
+  if (function == nullptr) {
+    unknown_function(name);
+  }
+  return function->build(arguments(name, function->least, function->most));
+}
+
+// Those that want an input, a type or a number for an operand.
+Expr Parser::special_call(const Token& name, std::string_view called) {
+  if (called == "as" || called == "cast") {
+    return typed_call(name);
+  }
+  if (called == "cumsum") {
+    return cumsum_call(name);
+  }
+  if (called == "product") {
+    return product_call(name);
+  }
+  if (called == "attention") {
+    return attention_call(name);
+  }
+  Args args = arguments(name, 2, 2);
+  if (called == "top_values" || called == "top_places") {
+    const int k = integer_of(name, args[1], "k", 1, kMostPlaces);
+    return called == "top_values" ? top_values(args[0], k)
+                                  : top_places(args[0], k);
+  }
+  must_be_input(name, args[0]);
+  if (called == "extent") {
+    return extent(args[0], integer_of(name, args[1], "the axis", -64, 63));
+  }
+  return called == "pick" ? pick(args[0], args[1])
+                          : lang::take(args[0], args[1]);
+}
+
+void Parser::unknown_function(const Token& name) const {
+  std::string text(name.text);
+  if (names_.contains(text)) {
+    fail_at(
+        name,
+        fmt::format(
+            "'{}' is no function; to multiply write {} * (...)", text, text));
+  }
+  fail_at(
+      name,
+      fmt::format(
+          "unknown function '{}'.{}",
+          text,
+          did_you_mean(function_name(text), formula_functions())));
+}
+
+Args Parser::arguments(const Token& name, int least, int most) {
+  const Token& open = take();
+  Args args;
+  if (!now().is(")")) {
+    do {
+      args.push_back(expression());
+    } while (accept(","));
+  }
+  close(open);
+  int count = static_cast<int>(args.size());
+  if (count < least || count > most) {
+    std::string expected = least == most
+        ? fmt::format("{} argument{}", least, least == 1 ? "" : "s")
+        : fmt::format("{} or {} arguments", least, most);
+    fail_at(
+        name, fmt::format("{} takes {}, got {}", name.text, expected, count));
+  }
+  return args;
+}
+
+Expr Parser::typed_call(const Token& name) {
+  const Token& open = take();
+  const Token& word = take();
+  auto type = find_type(word.text);
+  if (!type) {
+    fail_at(
+        word,
+        fmt::format(
+            "expected a type such as float16 in {}(type, x), got {}",
+            name.text,
+            describe(word)));
+  }
+  expect(",", "after the type");
+  Expr value = expression();
+  close(open);
+  return name.text == "as" ? as(*type, value) : cast(*type, value);
+}
+
+Expr Parser::cumsum_call(const Token& name) {
+  Args args = arguments(name, 1, 3);
+  if (args.size() == 2) {
+    fail_at(name, "cumsum takes (x) or (x, reverse, exclusive)");
+  }
+  bool reverse = false;
+  bool exclusive = false;
+  if (args.size() == 3) {
+    reverse = integer_of(name, args[1], "whether it runs in reverse", 0, 1);
+    exclusive = integer_of(name, args[2], "whether it is exclusive", 0, 1);
+  }
+  return cumsum(args[0], scan_order(reverse, exclusive));
+}
+
+Expr Parser::attention_call(const Token& name) {
+  Args args = arguments(name, 5, 5);
+  for (int i = 0; i < 4; ++i) {
+    must_be_input(name, args[i]);
+  }
+  double scale = number_of(name, args[4], "the scale");
+  return attention(args[0], args[1], args[2], args[3], scale);
+}
+
+Expr Parser::product_call(const Token& name) {
+  Args args = arguments(name, 2, 6);
+  if (args.size() != 2 && args.size() != 6) {
+    fail_at(
+        name,
+        fmt::format(
+            "product takes (x, w) or (x, w, scales, biases, bits, "
+            "group_size), got {} arguments",
+            args.size()));
+  }
+  for (size_t i = 1; i < std::min<size_t>(args.size(), 4); ++i) {
+    must_be_input(name, args[i]);
+  }
+  Weight weight;
+  weight.w = args[1]->input;
+  if (args.size() == 6) {
+    weight.format = WeightFormat::Affine;
+    weight.scales = args[2]->input;
+    weight.biases = args[3]->input;
+    weight.bits = integer_of(name, args[4], "the number of bits", 1, 32);
+    weight.group_size = integer_of(name, args[5], "the group size", 1, 65536);
+  }
+  return product(args[0], weight);
+}
+
+void Parser::must_be_input(const Token& name, const Expr& value) const {
+  if (value->op != Op::Input) {
+    fail_at(
+        name,
+        fmt::format("{} reads an input, not a computed value", name.text));
+  }
+}
+
+double Parser::number_of(
+    const Token& name,
+    const Expr& value,
+    std::string_view what) const {
+  if (value->op != Op::Constant) {
+    fail_at(name, fmt::format("{} of {} must be a number", what, name.text));
+  }
+  return value->value;
+}
+
+int Parser::integer_of(
+    const Token& name,
+    const Expr& value,
+    std::string_view what,
+    int least,
+    int most) const {
+  double number = number_of(name, value, what);
+  if (value->type != Type::I32 || number < least || number > most) {
+    fail_at(
+        name,
+        fmt::format(
+            "{} must be an integer from {} to {}, got {}",
+            what,
+            least,
+            most,
+            number));
+  }
+  return static_cast<int>(number);
+}
+
+} // namespace zmlx::lang::parse_detail

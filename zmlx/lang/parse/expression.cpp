@@ -1,0 +1,262 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "zmlx/base/text.h"
+#include "zmlx/lang/parse/parser.h"
+
+namespace zmlx::lang::parse_detail {
+
+using Kind = Token::Kind;
+
+namespace {
+
+struct BinaryOperator {
+  std::string_view mark;
+  int precedence;
+  Op op;
+  bool swapped = false; // a > b is b < a
+};
+
+constexpr int kRelational = 7;
+constexpr BinaryOperator kBinary[] = {
+    {"||", 1, Op::Or},
+    {"&&", 2, Op::And},
+    {"|", 3, Op::BitOr},
+    {"^", 4, Op::BitXor},
+    {"&", 5, Op::BitAnd},
+    {"==", 6, Op::Equal},
+    {"!=", 6, Op::NotEqual},
+    {"<", kRelational, Op::Less},
+    {"<=", kRelational, Op::LessEqual},
+    {">", kRelational, Op::Less, true},
+    {">=", kRelational, Op::LessEqual, true},
+    {"<<", 8, Op::Shl},
+    {">>", 8, Op::Shr},
+    {"+", 9, Op::Add},
+    {"-", 9, Op::Sub},
+    {"*", 10, Op::Mul},
+    {"/", 10, Op::Div},
+    {"%", 10, Op::Mod},
+};
+
+const BinaryOperator* find_binary(const Token& token) {
+  for (const BinaryOperator& op : kBinary) {
+    if (token.is(op.mark)) {
+      return &op;
+    }
+  }
+  return nullptr;
+}
+
+std::string list(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 12;
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), kMost); ++i) {
+    text += (i == 0 ? "" : ", ") + names[i];
+  }
+  return text + (names.size() > kMost ? ", ..." : "");
+}
+
+} // namespace
+
+/// An operator or a C cast before a value.
+struct Parser::Prefix {
+  char mark; // '(' for a cast
+  std::optional<Type> type; // none for (T)
+
+  Expr apply(Expr value, bool number) const;
+};
+
+Expr Parser::expression() {
+  if (++depth_ > kMaxFormulaDepth) {
+    fail_here(fmt::format(
+        "the formula is nested deeper than {}; name parts of it with "
+        "'let'",
+        kMaxFormulaDepth));
+  }
+  Expr value = binary(1);
+  if (accept("?")) {
+    Expr yes = expression();
+    expect(":", "of 'condition ? a : b'");
+    Expr no = expression();
+    value = select(std::move(value), std::move(yes), std::move(no));
+  }
+  --depth_;
+  return value;
+}
+
+Expr Parser::binary(int least) {
+  Expr left = prefixed();
+  bool compared = false;
+  while (const BinaryOperator* op = find_binary(now())) {
+    if (op->precedence < least) {
+      break;
+    }
+    if (op->precedence == kRelational && compared) {
+      fail_here("comparisons do not chain; write a < b && b < c");
+    }
+    compared = op->precedence == kRelational;
+    take();
+    Expr right = binary(op->precedence + 1);
+    left = op->swapped ? make(op->op, {std::move(right), std::move(left)})
+                       : make(op->op, {std::move(left), std::move(right)});
+  }
+  return left;
+}
+
+std::optional<Parser::Prefix> Parser::prefix() {
+  for (std::string_view mark : {"-", "+", "!", "~"}) {
+    if (accept(mark)) {
+      return Prefix{mark[0], {}};
+    }
+  }
+  bool cast = now().is("(") && ahead(1).kind == Kind::Name &&
+      ahead(2).is(")") && (ahead(1).text == "T" || find_type(ahead(1).text));
+  if (!cast) {
+    return {};
+  }
+  auto type = find_type(ahead(1).text);
+  at_ += 3;
+  return Prefix{'(', type};
+}
+
+Expr Parser::prefixed() {
+  std::vector<Prefix> prefixes;
+  while (auto next = prefix()) {
+    prefixes.push_back(*next);
+  }
+  bool number = now().kind == Kind::Number ||
+      (now().kind == Kind::Name && find_constant(now().text));
+  Expr value = primary();
+  number = number && value->op == Op::Constant;
+  while (!prefixes.empty()) {
+    value = prefixes.back().apply(std::move(value), number);
+    // Only what stands right before a number makes another number of it.
+    number = false;
+    prefixes.pop_back();
+  }
+  return value;
+}
+
+Expr Parser::Prefix::apply(Expr value, bool number) const {
+  switch (mark) {
+    case '-':
+      return number ? constant(-value->value, value->type) : -std::move(value);
+    case '+':
+      return value;
+    case '!':
+      return !std::move(value);
+    case '~':
+      return std::move(value) ^ -1;
+    default:
+      break;
+  }
+  if (type) {
+    return converted(*type, value);
+  }
+  return number ? constant(value->value, Type::F32) : value;
+}
+
+Expr Parser::primary() {
+  const Token& token = now();
+  if (token.kind == Kind::Number) {
+    take();
+    return constant(token.value, token.integer ? Type::I32 : Type::F32);
+  }
+  if (token.kind == Kind::Name) {
+    return named();
+  }
+  if (accept("(")) {
+    Expr value = expression();
+    close(token);
+    return value;
+  }
+  bool power = token.is("*") && at_ > 0 && tokens_[at_ - 1].is("*");
+  fail_here(fmt::format(
+      "expected a value, got {}{}",
+      describe(token),
+      power ? "; for a power write pow(a, b)" : ""));
+}
+
+Expr Parser::named() {
+  bool metal = now().text == "metal";
+  while (ahead(1).is("::")) {
+    std::string_view space = now().text;
+    if (space != "metal" && space != "precise" && space != "fast" &&
+        space != "std") {
+      fail_here(fmt::format("unknown name space '{}'; expected metal", space));
+    }
+    at_ += 2;
+    if (now().kind != Kind::Name) {
+      fail_here(fmt::format(
+          "expected a function after '::', got {}", describe(now())));
+    }
+  }
+  const Token& name = take();
+  if (name.text == "static_cast" && now().is("<")) {
+    return static_cast_call();
+  }
+  if (name.text == "as_type") {
+    fail_at(
+        name,
+        "as_type reads the bits of a number, which a formula cannot; to "
+        "convert the number write (float)x");
+  }
+  return now().is("(") ? call(name, metal) : variable(name);
+}
+
+Expr Parser::static_cast_call() {
+  take();
+  const Token& word = take();
+  auto type = find_type(word.text);
+  if (!type && word.text != "T") {
+    fail_at(
+        word,
+        fmt::format(
+            "expected a type such as float in static_cast<float>(x), got {}",
+            describe(word)));
+  }
+  expect(">", "after the type");
+  const Token& open = now();
+  expect("(", "after static_cast<...>");
+  Expr value = expression();
+  close(open);
+  return type ? converted(*type, value) : value;
+}
+
+Expr Parser::variable(const Token& token) {
+  std::string name(token.text);
+  if (auto found = names_.find(name); found != names_.end()) {
+    const auto number = static_cast<size_t>(found->second->input);
+    if (found->second->op == Op::Input && number < used_.size()) {
+      used_[number] = true;
+    }
+    return found->second;
+  }
+  if (auto number = find_constant(name)) {
+    return constant(*number, Type::F32);
+  }
+  if (name == "true" || name == "false") {
+    return constant(name == "true" ? 1 : 0, Type::I32);
+  }
+  if (name == "T" || find_type(name)) {
+    fail_at(
+        token,
+        fmt::format("'{}' is a type; to convert write ({})x", name, name));
+  }
+  if (is_function(name)) {
+    fail_at(
+        token, fmt::format("'{}' is a function; write {}(...)", name, name));
+  }
+  auto known = known_names();
+  fail_at(
+      token,
+      fmt::format(
+          "unknown name '{}'; known are {}.{}",
+          name,
+          known.empty() ? "none" : list(known),
+          name.size() > 1 ? did_you_mean(name, known) : ""));
+}
+
+} // namespace zmlx::lang::parse_detail

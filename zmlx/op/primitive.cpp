@@ -13,6 +13,7 @@
 #include "zmlx/backend/cpu/cpu.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/base/log.h"
+#include "zmlx/lang/derive.h"
 #include "zmlx/op/convert.h"
 #include "zmlx/op/executables.h"
 #include "zmlx/op/reference.h"

@@ -7,13 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/kernel_facts.h"
 #include "cli/output.h"
-#include "zmlx/backend/cpu/cpu.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/base/text.h"
-#include "zmlx/lang/lower.h"
 #include "zmlx/lang/parse.h"
-#include "zmlx/lang/print.h"
 #include "zmlx/op/op.h"
 
 namespace zmlx::cli {
@@ -26,6 +24,7 @@ struct ShowOptions {
   std::vector<std::string> scalars;
   std::vector<std::string> attributes; // "bits=4"
   std::string type = "float32";
+  bool gradient = false;
   bool json = false;
 };
 
@@ -98,108 +97,88 @@ Shown find(const ShowOptions& o) {
       {}};
 }
 
-std::vector<lang::Type> input_types(const Shown& shown, lang::Type type) {
-  std::vector<lang::Type> types(shown.body.inputs.size(), type);
-  std::vector<lang::Expr> roots;
-  for (size_t i = 0; i < types.size(); ++i) {
-    const auto fill = shown.fills.find(shown.body.inputs[i].name);
-    if (fill != shown.fills.end() && fill->second.type) {
-      types[i] = *fill->second.type;
-    }
+nlohmann::ordered_json to_json(const Facts& facts, bool with_program) {
+  nlohmann::ordered_json document{
+      {"inputs", facts.inputs}, {"formula", facts.formula}};
+  if (with_program) {
+    document["program"] = facts.program;
   }
-  for (const auto& output : shown.body.outputs) {
-    roots.push_back(output.value);
-  }
-  lang::for_each_node(roots, [&](const lang::Node& node) {
-    if (node.op == lang::Op::Product &&
-        node.weight.format == lang::WeightFormat::Affine) {
-      types[node.weight.w] = lang::Type::U32;
-    } else if (node.op == lang::Op::Attention) {
-      types[node.args[3]->input] = lang::Type::I32;
-    }
-  });
-  return types;
+  document["operations"] = facts.costs.operations;
+  document["bytes"] = facts.costs.bytes;
+  document["cpu"] = facts.cpu;
+  return document;
 }
 
-struct Costs {
-  int64_t operations = 0; // a place of the row
-  int64_t bytes = 0; // read and written a place, where nothing is broadcast
-};
-
-Costs costs_of(const lang::Body& body, const std::vector<lang::Type>& types) {
-  Costs costs;
-  std::vector<lang::Expr> roots;
-  for (const auto& output : body.outputs) {
-    roots.push_back(output.value);
+std::string indented(const std::string& text, size_t columns) {
+  std::string result;
+  for (char c : text) {
+    result += c;
+    result += c == '\n' ? std::string(columns, ' ') : "";
   }
-  lang::for_each_node(roots, [&](const lang::Node& node) {
-    costs.operations += !node.args.empty() && node.op != lang::Op::As &&
-        node.op != lang::Op::Cast && node.op != lang::Op::Pick;
-  });
-  for (size_t i = 0; i < types.size(); ++i) {
-    if (body.inputs[i].role == lang::Role::Element) {
-      costs.bytes += static_cast<int64_t>(lang::size_of(types[i]));
+  return result;
+}
+
+std::string to_text(const Facts& facts) {
+  return fmt::format(
+      "inputs   {}\nformula  {}\ncosts    {} operations and {} a place\n"
+      "cpu      {}\n",
+      fmt::join(facts.inputs, ", "),
+      indented(facts.formula, 9),
+      facts.costs.operations,
+      format_bytes(static_cast<double>(facts.costs.bytes)),
+      facts.cpu);
+}
+
+void print_json(
+    const ShowOptions& o,
+    const Shown& shown,
+    const Facts& facts,
+    const std::vector<GradientFacts>& gradients) {
+  nlohmann::ordered_json document{
+      {"name", shown.name}, {"summary", shown.summary}, {"type", o.type}};
+  document.update(to_json(facts, true));
+  auto list = nlohmann::ordered_json::object();
+  for (const auto& g : gradients) {
+    list[g.input] = g.facts ? to_json(*g.facts, o.gradient)
+                            : nlohmann::ordered_json{{"why_none", g.why}};
+  }
+  document["gradients"] = std::move(list);
+  write(stdout, document.dump(2) + "\n");
+}
+
+void print_text(
+    const ShowOptions& o,
+    const Shown& shown,
+    const Facts& facts,
+    const std::vector<GradientFacts>& gradients) {
+  auto text = shown.name + (shown.summary.empty() ? "" : ": ") + shown.summary +
+      "\n\n" + to_text(facts);
+  for (const auto& g : gradients) {
+    text += fmt::format("\ngradient of {}\n", g.input);
+    text += g.facts ? to_text(*g.facts)
+                    : fmt::format("none as a kernel: {}\n", g.why);
+  }
+  text += "\n" + facts.program;
+  for (const auto& g : gradients) {
+    if (o.gradient && g.facts) {
+      text += fmt::format("\ngradient of {}: {}", g.input, g.facts->program);
     }
   }
-  for (auto type : lang::infer_types(body, types)) {
-    costs.bytes += static_cast<int64_t>(lang::size_of(type));
-  }
-  return costs;
+  write(stdout, text);
 }
 
 int run_show(const ShowOptions& o) {
   const auto shown = find(o);
-  const auto types = input_types(shown, type_named(o.type));
-  std::string why;
-  const auto program = lang::lower(shown.body, types, &why);
-  std::string cpu = program ? "runs" : why;
-  if (program) {
-    cpu = backend::cpu::instance().unsupported(*program).value_or("runs");
-  }
-  const auto formula = lang::print(shown.body);
-  const auto lowered = program ? lang::to_text(*program) : std::string();
-  const auto costs = costs_of(shown.body, types);
-  if (o.json) {
-    const nlohmann::ordered_json document{
-        {"name", shown.name},
-        {"summary", shown.summary},
-        {"formula", formula},
-        {"type", o.type},
-        {"program", lowered},
-        {"operations", costs.operations},
-        {"bytes", costs.bytes},
-        {"cpu", cpu}};
-    write(stdout, document.dump(2) + "\n");
-    return exit_ok;
-  }
-  std::string inputs;
-  for (size_t i = 0; i < types.size(); ++i) {
-    inputs += fmt::format(
-        "{}{} {}",
-        i == 0 ? "" : ", ",
-        shown.body.inputs[i].name,
-        lang::name_of(types[i]));
-  }
-  write(
-      stdout,
-      fmt::format(
-          "{}{}{}\n\ninputs   {}\nformula  {}\ncosts    {} operations and {} "
-          "a place\ncpu      {}\n\n{}",
-          shown.name,
-          shown.summary.empty() ? "" : ": ",
-          shown.summary,
-          inputs,
-          formula,
-          costs.operations,
-          format_bytes(static_cast<double>(costs.bytes)),
-          cpu,
-          lowered));
+  const auto types = input_types(shown.body, shown.fills, type_named(o.type));
+  const auto facts = facts_of(shown.body, types);
+  const auto gradients = gradients_of(shown.body, types);
+  (o.json ? print_json : print_text)(o, shown, facts, gradients);
   return exit_ok;
 }
 
 const CommandRegistration command({
     "show",
-    "Print a kernel's formula and what it is lowered to",
+    "Print a kernel's formula, its gradients and what they are lowered to",
     [](CLI::App& app) -> std::function<int()> {
       auto o = std::make_shared<ShowOptions>();
       app.add_option("kernel", o->what, "A kernel's name, or a formula")
@@ -214,6 +193,8 @@ const CommandRegistration command({
           ->delimiter(',');
       app.add_option("--type", o->type, "Type of the arrays")
           ->capture_default_str();
+      app.add_flag(
+          "--gradient", o->gradient, "Print the gradients' programs too");
       app.add_flag("--json", o->json, "Print one JSON document");
       return [o] { return run_show(*o); };
     },

@@ -103,7 +103,7 @@ class Help(Case):
             "--ignore-chat-template --patch --json",
             "kernels": "--json",
             "patch": "--patterns --exclude --list --plan --dot --json",
-            "show": "--inputs --scalars --with --type --json",
+            "show": "--inputs --scalars --with --type --gradient --json",
             "validate": "--max-tokens --runs --prompt --patterns --reference --ignore-chat-template --json",
         }
         self.assertEqual(sorted(flags), COMMANDS)
@@ -188,6 +188,8 @@ class WrongArguments(Case):
     def test_formulas_and_kernels(self):
         self.refuses(USAGE, "show", "sliu", expected=["'sliu'", "Did you mean 'silu'?"])
         self.refuses(USAGE, "show", "x + ", expected=["line 1, column", "^"])
+        self.refuses(USAGE, "show", "softmx(x)", expected=["'softmx'", "Did you mean 'softmax'?"])
+        self.refuses(USAGE, "show", "x + eps", "--scalars", "esp", expected=["'eps'", "Did you mean 'esp'?"])
         self.refuses(USAGE, "show", "silu", "--with", "bits", expected=["NAME=NUMBER"])
 
 
@@ -455,7 +457,35 @@ class Output(Case):
         self.assertGreater(patch["patched_count"], 0)
         self.assertTrue(patch["sites"])
         self.assertTrue(self.document("kernels"))
-        self.assertEqual(self.document("show", "silu")["name"], "silu")
+
+    def test_show_a_kernel(self):
+        got = self.document("show", "silu")
+        self.assertEqual((got["name"], got["formula"]), ("silu", "x * sigmoid(x)"))
+        self.assertEqual((got["inputs"], got["operations"], got["bytes"]), (["x float32"], 2, 8))
+        self.assertIn("output 0 = r2", got["program"])
+        gradient = got["gradients"]["x"]
+        self.assertEqual(gradient["formula"], "let t1 = sigmoid(x);\nd_x = d_out * t1 + d_out * x * (t1 * (1 - t1));")
+        self.assertEqual((gradient["operations"], gradient["bytes"]), (7, 12))
+        self.assertNotIn("program", gradient)
+        more = self.document("show", "silu", "--gradient")["gradients"]["x"]
+        self.assertIn("output 0 += ", more["program"])
+
+    def test_show_a_formula(self):
+        text = "take(table, ids) * s"
+        got = self.document("show", text, "--inputs", "table,ids", "--scalars", "s", "--type", "float16")
+        self.assertEqual(got["inputs"], ["table float16", "ids int32", "s float16"])
+        self.assertEqual(sorted(got["gradients"]), ["s", "table"])
+        self.assertEqual(got["gradients"]["table"]["formula"], "d_table = d_out * s;\nd_table_row = ids;")
+        none = self.document("show", "top_values(x, 2)")["gradients"]["x"]
+        self.assertEqual(none, {"why_none": "top_values has no derivative here"})
+        out, err = self.succeeds("show", "a / b", "--inputs", "a,b")
+        self.assertEqual(err, "")
+        for line in ["formula  a / b", "gradient of a", "formula  d_a = d_out / b;", "gradient of b", "stage map"]:
+            self.assertIn(line + "\n", out)
+        self.assertNotIn("gradient of a: stage", out)
+        out, _ = self.succeeds("show", "a / b", "--inputs", "a,b", "--gradient")
+        self.assertIn("gradient of a: stage", out)
+        self.assertIn("gradient of b: stage", out)
 
     def test_patch_writes_the_graph(self):
         path = self.root / "step.dot"

@@ -270,6 +270,98 @@ const std::vector<Wrong> kWrong = {
      R"(formula, line 1, column 1: the number of bits must be an integer from 1 to 32, got 4.5
   product(x, y, x, x, 4.5, 64)
   ^^^^^^^)"},
+    {"take(x + 1, y)",
+     R"(formula, line 1, column 1: take reads an input, not a computed value
+  take(x + 1, y)
+  ^^^^)"},
+    {"extent(y * x, 0)",
+     R"(formula, line 1, column 1: extent reads an input, not a computed value
+  extent(y * x, 0)
+  ^^^^^^)"},
+    {"extent(x, 0.5) + y",
+     R"(formula, line 1, column 1: the axis must be an integer from -64 to 63, got 0.5
+  extent(x, 0.5) + y
+  ^^^^^^)"},
+    {"extent(x, y)",
+     R"(formula, line 1, column 1: the axis of extent must be a number
+  extent(x, y)
+  ^^^^^^)"},
+    {"extent(x) + y",
+     R"(formula, line 1, column 1: extent takes 2 arguments, got 1
+  extent(x) + y
+  ^^^^^^)"},
+    {"cumsum(x, 1) + y",
+     R"(formula, line 1, column 1: cumsum takes 1 or 3 arguments, got 2
+  cumsum(x, 1) + y
+  ^^^^^^)"},
+    {"cumsum(x, 2, 0) + y",
+     R"(formula, line 1, column 1: reverse must be an integer from 0 to 1, got 2
+  cumsum(x, 2, 0) + y
+  ^^^^^^)"},
+    {"cumsum(x, y, 0)",
+     R"(formula, line 1, column 1: reverse of cumsum must be a number
+  cumsum(x, y, 0)
+  ^^^^^^)"},
+    {"cumsum() + x + y",
+     R"(formula, line 1, column 1: cumsum takes 1 or 3 arguments, got 0
+  cumsum() + x + y
+  ^^^^^^)"},
+    {"top_values(x, 0) + y",
+     R"(formula, line 1, column 1: k must be an integer from 1 to 1073741824, got 0
+  top_values(x, 0) + y
+  ^^^^^^^^^^)"},
+    {"top_places(x, y)",
+     R"(formula, line 1, column 1: k of top_places must be a number
+  top_places(x, y)
+  ^^^^^^^^^^)"},
+    {"top_value(x, 4) + y",
+     R"(formula, line 1, column 1: unknown function 'top_value'. Did you mean 'top_values'?
+  top_value(x, 4) + y
+  ^^^^^^^^^)"},
+    {"row_index(x) + y",
+     R"(formula, line 1, column 1: row_index takes 0 arguments, got 1
+  row_index(x) + y
+  ^^^^^^^^^)"},
+    {"random() + x + y",
+     R"(formula, line 1, column 1: random takes 1 argument, got 0
+  random() + x + y
+  ^^^^^^)"},
+    {"uniform + x + y",
+     R"(formula, line 1, column 1: 'uniform' is a function; write uniform(...)
+  uniform + x + y
+  ^^^^^^^)"},
+    {"take + x + y",
+     R"(formula, line 1, column 1: 'take' is a function; write take(...)
+  take + x + y
+  ^^^^)"},
+    {"as_type<float>(x) + y",
+     R"(formula, line 1, column 1: as_type reads the bits of a number, which a formula cannot; to convert the number write (float)x
+  as_type<float>(x) + y
+  ^^^^^^^)"},
+    {"static_cast<x>(y)",
+     R"(formula, line 1, column 13: expected a type such as float in static_cast<float>(x), got 'x'
+  static_cast<x>(y)
+              ^)"},
+    {"static_cast<float>x + y",
+     R"(formula, line 1, column 19: expected '(' after static_cast<...>, got 'x'
+  static_cast<float>x + y
+                    ^)"},
+    {"softmx(x) * y",
+     R"(formula, line 1, column 1: unknown function 'softmx'. Did you mean 'softmax'?
+  softmx(x) * y
+  ^^^^^^)"},
+    {"kk_sigmod(x) * y",
+     R"(formula, line 1, column 1: unknown function 'kk_sigmod'. Did you mean 'sigmoid'?
+  kk_sigmod(x) * y
+  ^^^^^^^^^)"},
+    {"metal::atan2(x, y)",
+     R"(formula, line 1, column 8: unknown function 'atan2'.
+  metal::atan2(x, y)
+         ^^^^^)"},
+    {"let " + std::string(65, 'a') + " = x; y",
+     R"(formula, line 1, column 5: a name of 65 letters; at most 64 are read
+  let aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...
+      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^)"},
     {"attention(x, x, x, x, y)",
      R"(formula, line 1, column 1: the scale of attention must be a number
   attention(x, x, x, x, y)

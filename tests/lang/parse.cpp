@@ -129,7 +129,7 @@ TEST(Parse, WhatTakeReadsHasARole) {
   EXPECT_EQ(role_in("take(table, ids)", 0), Role::Table);
   EXPECT_EQ(role_in("take(table, ids) * extent(ids, 0)", 1), Role::EachRow);
   EXPECT_EQ(role_in("take(table, ids) + ids", 1), Role::Element);
-  EXPECT_EQ(role_in("take(table, ids + 1)", 1), Role::Element);
+  EXPECT_EQ(role_in("take(table, ids + 1)", 1), Role::EachRow);
   EXPECT_EQ(role_in("a = take(table, ids); b = table;", 0), Role::Element);
 }
 

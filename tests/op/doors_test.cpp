@@ -120,6 +120,13 @@ TEST(Elementwise, GradientsOfSeveralInputsAreSummedWhereTheyBroadcast) {
             in[2]);
       },
       {normal({6, 33}, 1), normal({33}, 2), mx::array(0.5f)});
+  const auto scaled = elementwise(
+      "x * c",
+      {.scalars = {"c"}, .gradients = {{"c", "g * x"}, {"x", "g * c"}}});
+  expect_same_gradients(
+      [&](const Arrays& in) { return scaled(in[0], in[1]); },
+      [](const Arrays& in) { return mx::multiply(in[0], in[1]); },
+      {normal({6, 33}, 1), mx::array(0.5f)});
   const auto named = elementwise(
       "a * b", {.inputs = {"a", "b"}, .gradients = {{"b", "3 * g * a"}}});
   expect_same_gradients(
@@ -179,6 +186,35 @@ TEST(Elementwise, RunningSumsOfText) {
   expect_near(elementwise("cumsum(x)")(x), mx::cumsum(x, -1), 1e-5);
   expect_near(
       elementwise("cumsum(x, 1, 1)")(x), mx::cumsum(x, -1, true, false), 1e-5);
+}
+
+TEST(Elementwise, SoftmaxAndItsRelativesStopAtTheMaximum) {
+  const auto x = mx::multiply(normal({4, 50}, 1), mx::array(30.f));
+  const auto check = [&](const char* text, const Function& native) {
+    SCOPED_TRACE(text);
+    const auto f = elementwise(text);
+    expect_near(f(x), native({x}), 1e-5);
+    expect_same_gradients(
+        [&](const Arrays& in) { return f(in[0]); }, native, {x});
+  };
+  check("softmax(x)", [](const Arrays& in) { return mx::softmax(in[0], -1); });
+  check("logsumexp(x)", [](const Arrays& in) {
+    return mx::logsumexp(in[0], -1);
+  });
+  check("log_softmax(x)", [](const Arrays& in) {
+    return mx::subtract(in[0], mx::logsumexp(in[0], -1, true));
+  });
+}
+
+TEST(Elementwise, UniformIsTheUpperBitsOfRandom) {
+  const auto x = mx::zeros({3, 100});
+  const auto even = elementwise("uniform(s) + x", {.scalars = {"s"}})(x, 7);
+  const auto bits =
+      elementwise("float(random(s) >> 8) + x", {.scalars = {"s"}})(x, 7);
+  expect_near(mx::multiply(even, mx::array(16777216.f)), bits, 0);
+  EXPECT_GE(mx::min(even).item<float>(), 0);
+  EXPECT_LT(mx::max(even).item<float>(), 1);
+  EXPECT_GT(mx::max(even).item<float>(), 0.5);
 }
 
 struct Loop {

@@ -107,6 +107,7 @@ class ShapeInference {
           inputs.size());
     }
     uses_ = find_uses(body);
+    check_extents();
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (body.inputs[i].role == Role::Scalar && !inputs[i].empty()) {
         throw user_error(
@@ -131,6 +132,23 @@ class ShapeInference {
       all.push_back(input.name);
     }
     return fmt::format("{}", fmt::join(all, ", "));
+  }
+
+  void check_extents() const {
+    for_each_node(roots(body_), [&](const Node& node) {
+      if (node.op != Op::Extent) {
+        return;
+      }
+      const auto axis = static_cast<int>(node.value);
+      const auto rank = static_cast<int>(inputs_.at(node.input).size());
+      if (axis < -rank || axis >= rank) {
+        throw user_error(
+            "{}: expected an axis {}, got shape {}",
+            body_.inputs.at(node.input).name,
+            axis,
+            to_string(inputs_.at(node.input)));
+      }
+    });
   }
 
   bool broadcasts(size_t i) const {

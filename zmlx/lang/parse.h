@@ -56,7 +56,7 @@ inline constexpr size_t kMaxNameBytes = 64;
 ///   attention(q, k, v, length, scale).
 ///
 /// An Element input that only take() reads gets the role that this needs: what
-/// is taken from is a Table, what stands alone for its row is an EachRow.
+/// is taken from is a Table, what only its row depends on is an EachRow.
 ///
 /// The text is parsed and nothing else: none of it reaches a compiler.
 ZMLX_API Body parse(

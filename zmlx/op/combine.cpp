@@ -126,6 +126,11 @@ std::optional<Combine> find_combine(const Expr& update, int accumulator) {
   return {};
 }
 
+std::string shown(const std::string& text) {
+  constexpr size_t kMost = 60;
+  return text.size() <= kMost ? text : text.substr(0, kMost) + "...";
+}
+
 Combine combine_of(const Loop& loop) {
   const auto who = loop.who + ", update";
   const Expr update =
@@ -137,7 +142,7 @@ Combine combine_of(const Loop& loop) {
         "{} joined with a function of {}: {} + f({}), {} * f({}), "
         "max({}, f({})) or min({}, f({}))",
         who,
-        loop.update,
+        shown(loop.update),
         loop.accumulator,
         loop.element,
         loop.accumulator,
@@ -164,8 +169,8 @@ void check_reduce(const Loop& loop, const Join& join) {
         "{}: '{}' does not join partial results of the update '{}'; expected "
         "{}",
         who,
-        loop.reduce,
-        loop.update,
+        shown(loop.reduce),
+        shown(loop.update),
         join.written);
   }
 }

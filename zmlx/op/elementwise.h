@@ -52,9 +52,9 @@ inline constexpr std::string_view kDefaultHeader =
 ///       {.gradients = {"g * (s + x * s * ((T)1 - s))"},
 ///        .gradient_prelude = "T s = kk_sigmoid(x);"});
 ///
-/// Gradients by hand are what vjp and grad use; jvp, vmap and second
-/// derivatives differentiate the formulas themselves. A gradient of an input
-/// that is broadcast is summed over the axes along which it is.
+/// Gradients by hand are what vjp and grad use, and what second derivatives
+/// differentiate; jvp and vmap differentiate the formula itself. A gradient of
+/// an input that is broadcast is summed over the axes along which it is.
 /// UserError, with line, column and a caret, for text that is no formula.
 ZMLX_API BoundOp
 elementwise(const std::string& text, const Formula& formula = {});

@@ -122,13 +122,13 @@ Expr Parser::typed_call(const Token& name) {
 Expr Parser::cumsum_call(const Token& name) {
   Args args = arguments(name, 1, 3);
   if (args.size() == 2) {
-    fail_at(name, "cumsum takes (x) or (x, reverse, exclusive)");
+    fail_at(name, "cumsum takes 1 or 3 arguments, got 2");
   }
   bool reverse = false;
   bool exclusive = false;
   if (args.size() == 3) {
-    reverse = integer_of(name, args[1], "whether it runs in reverse", 0, 1);
-    exclusive = integer_of(name, args[2], "whether it is exclusive", 0, 1);
+    reverse = integer_of(name, args[1], "reverse", 0, 1);
+    exclusive = integer_of(name, args[2], "exclusive", 0, 1);
   }
   return cumsum(args[0], scan_order(reverse, exclusive));
 }

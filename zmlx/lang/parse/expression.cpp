@@ -250,13 +250,15 @@ Expr Parser::variable(const Token& token) {
         token, fmt::format("'{}' is a function; write {}(...)", name, name));
   }
   auto known = known_names();
+  // Among very many the search would cost more than it helps.
+  const bool hint = name.size() > 1 && known.size() <= 256;
   fail_at(
       token,
       fmt::format(
           "unknown name '{}'; known are {}.{}",
           name,
           known.empty() ? "none" : list(known),
-          name.size() > 1 ? did_you_mean(name, known) : ""));
+          hint ? did_you_mean(name, known) : ""));
 }
 
 } // namespace zmlx::lang::parse_detail

@@ -1,5 +1,7 @@
 #include "zmlx/lang/parse.h"
 
+#include <unordered_set>
+
 #include <fmt/format.h>
 
 #include "zmlx/base/errors.h"
@@ -23,41 +25,63 @@ void require_readable(const Source& source) {
   }
 }
 
-/// How an array is read by all that read it.
-struct Reads {
-  bool as_table = false; // by take, as what it takes from
-  bool as_row = false; // by take, as the whole of its row
-  bool otherwise = false;
+/// How the inputs are read: from the outputs, and below the rows of take().
+class Reads {
+ public:
+  explicit Reads(const Body& body) {
+    for (const Expr& root : roots(body)) {
+      reach(*root, outside_);
+    }
+    while (!pending_.empty()) {
+      const auto [node, seen] = pending_.back();
+      pending_.pop_back();
+      for (size_t i = 0; i < node->args.size(); ++i) {
+        const bool takes = node->op == Op::Take;
+        reach(*node->args[i], !takes ? *seen : i == 0 ? tables_ : rows_);
+      }
+    }
+  }
+
+  bool only_a_table(int input) const {
+    return tables_.inputs.contains(input) && !rows_.inputs.contains(input) &&
+        !outside_.inputs.contains(input);
+  }
+  bool only_a_row(int input) const {
+    return rows_.inputs.contains(input) && !tables_.inputs.contains(input) &&
+        !outside_.inputs.contains(input);
+  }
+
+ private:
+  struct Seen {
+    std::unordered_set<const Node*> nodes;
+    std::unordered_set<int> inputs;
+  };
+
+  void reach(const Node& node, Seen& seen) {
+    if (seen.nodes.insert(&node).second) {
+      pending_.emplace_back(&node, &seen);
+      if (node.op == Op::Input) {
+        seen.inputs.insert(node.input);
+      }
+    }
+  }
+
+  Seen outside_;
+  Seen rows_;
+  Seen tables_;
+  std::vector<std::pair<const Node*, Seen*>> pending_;
 };
 
 // An array that only take() reads has one role that makes sense.
 void find_roles(Body& body) {
-  const int count = static_cast<int>(body.inputs.size());
-  std::vector<Reads> reads(body.inputs.size());
-  const auto mark = [&](const Node& reader, size_t operand) {
-    const Node& read = *reader.args[operand];
-    if (read.op == Op::Input && read.input < count) {
-      bool& use = reader.op != Op::Take ? reads[read.input].otherwise
-          : operand == 0                ? reads[read.input].as_table
-                                        : reads[read.input].as_row;
-      use = true;
-    }
-  };
-  for_each_node(roots(body), [&](const Node& node) {
-    for (size_t i = 0; i < node.args.size(); ++i) {
-      mark(node, i);
-    }
-  });
-  for (const Output& output : body.outputs) {
-    if (output.value->op == Op::Input && output.value->input < count) {
-      reads[output.value->input].otherwise = true;
-    }
-  }
-  for (size_t i = 0; i < reads.size(); ++i) {
-    const Reads& r = reads[i];
+  const Reads reads(body);
+  for (size_t i = 0; i < body.inputs.size(); ++i) {
     Role& role = body.inputs[i].role;
-    if (role == Role::Element && !r.otherwise && r.as_table != r.as_row) {
-      role = r.as_table ? Role::Table : Role::EachRow;
+    const int number = static_cast<int>(i);
+    if (role == Role::Element && reads.only_a_table(number)) {
+      role = Role::Table;
+    } else if (role == Role::Element && reads.only_a_row(number)) {
+      role = Role::EachRow;
     }
   }
 }

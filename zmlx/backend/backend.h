@@ -25,6 +25,15 @@ struct View {
   int64_t at_stride = 0;
 };
 
+/// An index that an input gave and that lies outside the array it names.
+struct Fault {
+  int64_t index = 0;
+  int64_t length = 0; // 0 .. length - 1 would have been right
+  bool rows = false; // of the array, else places of its row
+  bool output = false; // of this output, else of this input
+  int number = 0;
+};
+
 /// A kernel bound to memory. What the views point to is read when it runs, so
 /// one launch can be run any number of times on changing contents.
 class Launch {
@@ -36,10 +45,9 @@ class Launch {
   /// Asks the memory for constants (weights) that this share will read first:
   /// a hint to give while earlier launches are still finishing.
   virtual void prefetch(int /*part*/, int /*parts*/) const noexcept {}
-  /// What was wrong with the data of the runs so far: an index that an input
-  /// gave and that lies outside the array it names. Read as 0 and written
-  /// nowhere. Empty when all was well.
-  virtual std::string fault() const {
+  /// What was wrong with the data of the runs so far, the first that was met.
+  /// Read as 0 and written nowhere.
+  virtual std::optional<Fault> fault() const {
     return {};
   }
 };
@@ -55,6 +63,10 @@ class Executable {
   virtual std::unique_ptr<Launch> bind(
       std::span<const View> inputs,
       std::span<const View> outputs) const = 0;
+  /// Whether its launches may have a fault: an index depends on an input.
+  virtual bool can_fault() const {
+    return false;
+  }
 };
 
 /// A peer. The class is invisible: cpu::make() and its like give it.

@@ -125,10 +125,8 @@ struct Program {
   TopTerm top{};
   /// Inputs read through Pick only, along their own last axis.
   std::vector<bool> picked;
-  /// Inputs with one element a row: their shape (...) stands for (..., 1).
-  std::vector<bool> each_row;
-  /// Inputs read through Take only.
-  std::vector<bool> tables;
+  /// How each input meets the others in the space of places.
+  std::vector<Role> roles;
 };
 
 } // namespace zmlx::lang

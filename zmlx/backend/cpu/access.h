@@ -31,13 +31,19 @@ class Access {
     return stride_.back();
   }
 
-  char* at(int64_t place) const {
-    int64_t offset = at_ ? *at_ * at_stride_ : 0;
+  /// Elements from element 0 to that of a place.
+  int64_t offset(int64_t place) const {
+    int64_t offset = 0;
     for (size_t axis = extent_.size() - 1; axis > 0; --axis) {
       offset += place % extent_[axis] * stride_[axis];
       place /= extent_[axis];
     }
-    return data_ + (offset + place * stride_[0]) * size_;
+    return offset + place * stride_[0];
+  }
+
+  char* at(int64_t place) const {
+    const int64_t first = at_ ? *at_ * at_stride_ : 0;
+    return data_ + (first + offset(place)) * size_;
   }
 
   /// Calls visit(memory, n) for the runs, each of stride(), of n places.

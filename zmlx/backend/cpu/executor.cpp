@@ -4,7 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "zmlx/backend/cpu/faults.h"
 #include "zmlx/backend/cpu/passes.h"
+#include "zmlx/backend/cpu/store_groups.h"
+#include "zmlx/backend/cpu/sums.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/kernel.h"
 
@@ -18,40 +21,73 @@ using lang::Stage;
 // every type.
 constexpr int64_t kGrain = 64;
 
-// Whether the places of a row may be run apart from each other.
-bool divides(const lang::Program& program) {
-  const auto& passes = program.row.passes;
-  return passes.size() == 1 && passes[0].reductions.empty() &&
-      std::none_of(
-             passes[0].stores.begin(),
-             passes[0].stores.end(),
-             [](const lang::Store& s) { return s.one_a_row; });
+int64_t count(const lang::Shape& shape) {
+  int64_t n = 1;
+  for (int64_t extent : shape) {
+    n *= extent;
+  }
+  return n;
 }
 
-// The space of places: what the inputs broadcast to, and the outputs that are
-// as large.
+// The space of places: what the inputs meet in, and the outputs that are as
+// large.
 lang::Shape find_space(
     const lang::Program& program,
     std::span<const View> inputs,
     std::span<const View> outputs) {
   lang::Shape space;
-  for (const auto& pass : program.row.passes) {
-    for (const auto& i : pass.code) {
-      if (i.op == Op::Input) {
-        space = lang::broadcast(space, inputs[i.number].shape);
-      } else if (i.op == Op::Pick && !inputs[i.number].shape.empty()) {
-        lang::Shape lead = inputs[i.number].shape;
-        lead.back() = 1;
-        space = lang::broadcast(space, lead);
-      }
+  const auto meet = [&space](const lang::Shape& shape) {
+    space = lang::broadcast(space, shape);
+  };
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    lang::Shape shape = inputs[i].shape;
+    switch (program.roles[i]) {
+      case lang::Role::Element:
+        meet(shape);
+        break;
+      case lang::Role::EachRow:
+        shape.push_back(1);
+        meet(shape);
+        break;
+      case lang::Role::Row:
+        shape.back() = 1;
+        meet(shape);
+        break;
+      case lang::Role::Table:
+        meet({shape.back()});
+        break;
+      default:
+        break;
     }
+  }
+  for (const auto& pass : program.row.passes) {
     for (const auto& store : pass.stores) {
-      if (!store.one_a_row) {
-        space = lang::broadcast(space, outputs[store.output].shape);
+      if (!store.one_a_row && store.into == lang::Into::Place) {
+        meet(outputs[store.output].shape);
       }
     }
   }
   return space;
+}
+
+// Outputs that are sums here: those of the shape of the space are not.
+std::vector<bool> find_sums(
+    const lang::Program& program,
+    std::span<const View> outputs,
+    const lang::Shape& space) {
+  std::vector<bool> sums(outputs.size());
+  lang::Shape rows = space;
+  if (!rows.empty()) {
+    rows.pop_back();
+  }
+  for (const auto& pass : program.row.passes) {
+    for (const auto& store : pass.stores) {
+      sums[store.output] = store.into == lang::Into::Sum &&
+          count(outputs[store.output].shape) !=
+              count(store.one_a_row ? rows : space);
+    }
+  }
+  return sums;
 }
 
 class VectorLaunch : public Launch {
@@ -91,9 +127,46 @@ class VectorLaunch : public Launch {
   bool divides_;
 };
 
+/// Launches of one program that share no output.
+class GroupLaunch : public Launch {
+ public:
+  explicit GroupLaunch(std::vector<std::unique_ptr<Launch>> launches)
+      : launches_(std::move(launches)) {}
+
+  void run(int part, int parts) const noexcept override {
+    for (const auto& launch : launches_) {
+      launch->run(part, parts);
+    }
+  }
+  std::optional<Fault> fault() const override {
+    std::optional<Fault> found;
+    for (const auto& launch : launches_) {
+      found = found ? found : launch->fault();
+    }
+    return found;
+  }
+
+ private:
+  std::vector<std::unique_ptr<Launch>> launches_;
+};
+
 class VectorExecutable : public Executable {
  public:
-  explicit VectorExecutable(const lang::Program& program) : program_(program) {}
+  explicit VectorExecutable(const lang::Program& program)
+      : program_(program),
+        base_(without_row_sums(program)),
+        row_sums_(row_sum_groups(program)),
+        can_fault_(cpu::can_fault(program)) {
+    // Runs of places that cross rows cannot give one value a row.
+    const bool by_row = std::find(
+                            program.roles.begin(),
+                            program.roles.end(),
+                            lang::Role::EachRow) != program.roles.end() ||
+        std::any_of(program.row.passes[0].stores.begin(),
+                    program.row.passes[0].stores.end(),
+                    [](const lang::Store& s) { return s.one_a_row; });
+    walk_ = program.stage == Stage::Map && !by_row ? Walk::Flat : Walk::Rows;
+  }
 
   std::unique_ptr<Launch> bind(
       std::span<const View> inputs,
@@ -107,24 +180,83 @@ class VectorExecutable : public Executable {
           inputs.size(),
           outputs.size());
     }
-    return std::make_unique<VectorLaunch>(
-        BoundPasses(
-            program_.row.passes,
-            program_.row.slots,
-            inputs,
-            outputs,
-            find_space(program_, inputs, outputs),
-            program_.stage == Stage::Map ? Walk::Flat : Walk::Rows),
-        divides(program_));
+    const lang::Shape space = find_space(program_, inputs, outputs);
+    std::vector<std::unique_ptr<Launch>> launches;
+    if (!base_.row.passes.empty()) {
+      launches.push_back(bind_base(inputs, outputs, space));
+    }
+    for (const RowSumGroup& group : row_sums_) {
+      launches.push_back(make_row_sums(group, inputs, outputs, space));
+    }
+    if (launches.size() == 1) {
+      return std::move(launches[0]);
+    }
+    check_apart(inputs, outputs);
+    return std::make_unique<GroupLaunch>(std::move(launches));
+  }
+
+  bool can_fault() const override {
+    return can_fault_;
   }
 
  private:
+  std::unique_ptr<Launch> bind_base(
+      std::span<const View> inputs,
+      std::span<const View> outputs,
+      const lang::Shape& space) const {
+    const auto sums = find_sums(base_, outputs, space);
+    if (std::find(sums.begin(), sums.end(), true) != sums.end()) {
+      return make_place_sums(base_, inputs, outputs, space, sums);
+    }
+    return std::make_unique<VectorLaunch>(
+        BoundPasses(
+            base_.row.passes,
+            base_.row.slots,
+            {inputs, outputs, base_.roles, space, walk_}),
+        places_apart(base_));
+  }
+
+  // What one launch of the program writes, the others must not read.
+  static void check_apart(
+      std::span<const View> inputs,
+      std::span<const View> outputs) {
+    for (const View& output : outputs) {
+      const Access to(output, output.shape, "vector program: output");
+      for (const View& input : inputs) {
+        const Access from(input, input.shape, "vector program: input");
+        if (to.overlaps(from) && !to.empty() && !from.empty()) {
+          throw internal_error(
+              "vector program: an output of a program with sums over named "
+              "rows has an input's memory");
+        }
+      }
+    }
+  }
+
   lang::Program program_;
+  lang::Program base_; // all but the sums over rows that are named
+  std::vector<RowSumGroup> row_sums_;
+  Walk walk_;
+  bool can_fault_;
 };
 
 bool is_leaf(Op op) {
-  return op == Op::Input || op == Op::Constant || op == Op::Index ||
-      op == Op::Width || op == Op::Pick || op == lang::kSlot;
+  switch (op) {
+    case Op::Input:
+    case Op::Constant:
+    case Op::Index:
+    case Op::RowIndex:
+    case Op::Width:
+    case Op::Extent:
+    case Op::Pick:
+    case Op::Take:
+    case Op::Random:
+    case Op::CumSum:
+    case lang::kSlot:
+      return true;
+    default:
+      return false;
+  }
 }
 
 } // namespace
@@ -133,20 +265,15 @@ std::optional<std::string> vector_unsupported(const lang::Program& program) {
   if (program.row.slots > kMaxSlots) {
     return fmt::format("more than {} reductions", kMaxSlots);
   }
+  if (program.outputs.size() > kMaxOutputs) {
+    return fmt::format("more than {} outputs", kMaxOutputs);
+  }
   for (const auto& pass : program.row.passes) {
     if (pass.code.size() > kMaxCode ||
         pass.reductions.size() > kMaxReductions) {
       return fmt::format("more than {} operations in a pass", kMaxCode);
     }
-    for (const auto& store : pass.stores) {
-      if (store.into != lang::Into::Place) {
-        return "sums over rows";
-      }
-    }
     for (const auto& i : pass.code) {
-      if (i.op == Op::Input && program.each_row[i.number]) {
-        return "inputs with one element a row";
-      }
       if (is_leaf(i.op)) {
         continue;
       }

@@ -20,7 +20,8 @@ inline constexpr int64_t kFetchedSize = 4;
 /// Memory of a thread that suffices for every program within the limits.
 inline constexpr size_t kThreadMemory = kMaxSlots * 8 * kUniformLanes +
     kMaxReductions * sizeof(Accumulator) + kMaxCode * sizeof(void*) +
-    kMaxCode * 8 * kUniformLanes + kMaxCode * 8 * kMinBlock + kVectorBytes;
+    kMaxCode * sizeof(uint64_t) + kMaxCode * 8 * kUniformLanes +
+    kMaxCode * 8 * kMinBlock + kVectorBytes;
 
 /// Resolves one pass of a program; used by BoundPasses while it is made.
 class PassBuilder {
@@ -28,10 +29,7 @@ class PassBuilder {
   PassBuilder(
       BoundPasses& bound,
       const lang::Pass& pass,
-      std::span<const View> inputs,
-      std::span<const View> outputs,
-      const lang::Shape& space,
-      Walk walk);
+      const Binding& binding);
 
   /// InternalError where the pass does not fit.
   void build();
@@ -45,26 +43,41 @@ class PassBuilder {
   void mark_needed();
   void resolve(size_t i);
   void resolve_input(size_t i);
+  void resolve_number(size_t i, double value);
+  void resolve_slot(size_t i);
   void resolve_pick(size_t i);
+  void resolve_take(size_t i);
+  void resolve_random(size_t i);
+  void resolve_scan(size_t i);
+  void set_index(size_t i, int64_t length, Step& step) const;
   void resolve_compute(size_t i);
   void add_reductions();
   void place_stores();
+  bool place_sum(const lang::Store& store);
+  void place_store(const lang::Store& store, BoundPasses::StorePlan& plan);
   void assign_registers();
   void join_factors();
   void assign_fetches();
   std::vector<int> count_reads() const;
   lang::Op op_of(const Step& step) const;
+  /// Whether the register is memory that is there, not the step's own.
+  static bool is_view(const Step& step) {
+    return step.act == Act::Alias || step.act == Act::Accumulator ||
+        (step.act == Act::Take && !step.load);
+  }
   void put_step(Step step, bool once);
   size_t mask(uint16_t reg) const {
     return once_[reg] ? 0 : ~size_t{0};
   }
   int add_access(Access access);
   lang::Shape row_space() const;
+  View meeting(int input) const;
   bool overlaps_input(const Access& output) const;
   void try_direct(size_t store);
 
   BoundPasses& bound_;
   const lang::Pass& pass_;
+  const Binding& binding_;
   std::span<const View> inputs_;
   std::span<const View> outputs_;
   const lang::Shape& space_;
@@ -72,6 +85,7 @@ class PassBuilder {
 
   BoundPasses::PassPlan plan_;
   std::vector<lang::Store> stores_; // those of this walk
+  std::vector<bool> given_; // registers whose value depends on an input
   std::vector<bool> needed_;
   std::vector<bool> once_; // one value a row
   std::vector<int> read_; // accesses of inputs that the pass reads

@@ -39,10 +39,7 @@ Op PassBuilder::op_of(const Step& step) const {
 std::vector<int> PassBuilder::count_reads() const {
   std::vector<int> reads(pass_.code.size());
   for (const Step& step : plan_.block) {
-    const int operands = step.act == Act::Pick ? 1
-        : step.act == Act::Compute ? lang::arity(pass_.code[step.to].op)
-                                   : 0;
-    for (int k = 0; k < operands; ++k) {
+    for (int k = 0; k < step.operands; ++k) {
       reads[step.in[k]]++;
     }
   }
@@ -89,6 +86,7 @@ void PassBuilder::join_factors() {
         joined.in[f] = step.in[1 - k];
         joined.mask[f] = step.mask[1 - k];
       }
+      joined.operands = own + 1;
       joined.compute = compute;
       joined_[step.to] = op_of(slow);
       factors[n] = own;

@@ -1,8 +1,10 @@
 // Running bound passes; pass_builder.cpp makes them.
 #include "zmlx/backend/cpu/passes.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 
 #include <hwy/cache_control.h>
@@ -38,8 +40,26 @@ size_t loaded_size(const Access& access) {
   return lang::size_of(register_type(lang::compute_type(access.type())));
 }
 
+// What a register is whose memory is a table's where it has no such row.
+alignas(64) constexpr std::byte kZeros[kMaxBlock * 8] = {};
+
+// The first element of an integer register; beyond int64 as its largest.
+int64_t index_at(lang::Type type, const void* reg) {
+  return with_register_type(type, [reg](auto zero) -> int64_t {
+    using T = decltype(zero);
+    const T index = *static_cast<const T*>(reg);
+    if constexpr (std::is_same_v<T, uint64_t>) {
+      return static_cast<int64_t>(
+          std::min<uint64_t>(index, std::numeric_limits<int64_t>::max()));
+    } else {
+      return static_cast<int64_t>(index);
+    }
+  });
+}
+
+// Gives where the first index outside stands, or -1.
 template <typename T, typename Index>
-void gather_as(
+int64_t gather_as(
     void* out,
     const char* from,
     int64_t stride,
@@ -47,21 +67,25 @@ void gather_as(
     const void* at,
     size_t mask,
     size_t n) {
-  for (size_t i = 0; i < n; ++i) {
+  int64_t outside = -1;
+  for (size_t i = n; i-- > 0;) {
     const Index place = static_cast<const Index*>(at)[i & mask];
     T value = 0;
     if (place >= 0 && static_cast<uint64_t>(place) < uint64_t(length)) {
       const auto offset = static_cast<int64_t>(place) * stride;
       value = reinterpret_cast<const T*>(from)[offset];
+    } else {
+      outside = static_cast<int64_t>(i);
     }
     static_cast<T*>(out)[i] = value;
   }
+  return outside;
 }
 
 // Elements as bits: zero bits are 0 in every type.
 template <typename... Args>
-void gather(size_t size, lang::Type index, Args... args) {
-  with_register_type(index, [&](auto i) {
+int64_t gather(size_t size, lang::Type index, Args... args) {
+  return with_register_type(index, [&](auto i) -> int64_t {
     using Index = decltype(i);
     if constexpr (std::is_integral_v<Index>) {
       switch (size) {
@@ -75,7 +99,26 @@ void gather(size_t size, lang::Type index, Args... args) {
           return gather_as<uint64_t, Index>(args...);
       }
     }
+    return -1;
   });
+}
+
+// Takes in a block that lies before those already taken in: what they gave
+// comes after it, as one more element.
+void add_before(const ReduceOp& op, lang::Type type, const ReduceArgs& block) {
+  Accumulator& total = *block.into;
+  Accumulator own;
+  op.start(own);
+  op.add({&own, block.in, block.mask, block.n, block.first});
+  if (total.at >= 0) {
+    with_register_type(type, [&](auto zero) {
+      using T = decltype(zero);
+      const T value = std::is_floating_point_v<T> ? static_cast<T>(total.real)
+                                                  : static_cast<T>(total.bits);
+      op.add({&own, &value, 0, 1, total.at});
+    });
+  }
+  total = own;
 }
 
 } // namespace
@@ -84,11 +127,11 @@ struct BoundPasses::Running {
   int64_t row;
   int64_t begin; // of the run
   int64_t end;
-  float* out;
-  const float* const* accumulators;
+  RowValues values;
 
   std::byte* slots;
   Accumulator* partial;
+  uint64_t* carries;
   std::byte* uniform;
   const void** where;
   std::byte* vectors;
@@ -103,21 +146,21 @@ void BoundPasses::run(
     int64_t row,
     int64_t begin,
     int64_t end,
-    float* out,
-    const float* const* accumulators) const noexcept {
+    const RowValues& values) const noexcept {
   std::byte* memory = thread_memory();
   Running now{};
   now.row = row;
   now.begin = begin;
   now.end = end;
-  now.out = out;
-  now.accumulators = accumulators;
+  now.values = values;
   now.slots = memory;
   memory += slots_ * sizeof(Uniform);
   now.partial = reinterpret_cast<Accumulator*>(memory);
   memory += kMaxReductions * sizeof(Accumulator);
   now.where = reinterpret_cast<const void**>(memory);
   memory += kMaxCode * sizeof(void*);
+  now.carries = reinterpret_cast<uint64_t*>(memory);
+  memory += kMaxCode * sizeof(uint64_t);
   now.uniform = memory;
   for (const PassPlan& pass : passes_) {
     now.vectors = now.uniform + pass.uniform_bytes;
@@ -155,27 +198,44 @@ void BoundPasses::run_pass(const PassPlan& pass, Running& now) const noexcept {
   for (size_t i = 0; i < pass.reductions.size(); ++i) {
     pass.reductions[i].op.start(now.partial[i]);
   }
+  std::fill_n(now.carries, pass.carries, 0);
   if (pass.blocks) {
-    const int64_t offset = now.place - now.at;
-    for (; now.at < now.end; now.at += pass.block_length) {
-      now.place = now.at + offset;
-      now.n = std::min(pass.block_length, now.end - now.at);
-      run_block(pass, now);
-    }
+    run_blocks(pass, now);
   }
+  end_pass(pass, now);
+}
+
+void BoundPasses::run_blocks(const PassPlan& pass, Running& now)
+    const noexcept {
+  const int64_t offset = now.place - now.at;
+  const int64_t blocks =
+      (now.end - now.begin + pass.block_length - 1) / pass.block_length;
+  for (int64_t k = 0; k < blocks; ++k) {
+    const int64_t block = pass.backwards ? blocks - 1 - k : k;
+    now.at = now.begin + block * pass.block_length;
+    now.place = now.at + offset;
+    now.n = std::min(pass.block_length, now.end - now.at);
+    run_block(pass, now);
+  }
+}
+
+void BoundPasses::end_pass(const PassPlan& pass, Running& now) const noexcept {
   for (size_t i = 0; i < pass.reductions.size(); ++i) {
     const Reduce& r = pass.reductions[i];
     r.op.finish(now.partial[i], now.slots + r.slot * sizeof(Uniform));
   }
+  for (const AddPlan& add : pass.adds) {
+    if (add.each_row) {
+      add_up(add, 1, now);
+    }
+  }
   for (const StorePlan& s : pass.stores) {
     if (s.each_row) {
-      s.store(
-          {accesses_[s.access].at(now.row),
-           1,
-           now.where[s.value],
-           0,
-           1,
-           false});
+      void* to = now.values.named;
+      if (s.access != kNamedOutput) {
+        to = accesses_[s.access].at(now.row);
+      }
+      s.store({to, 1, now.where[s.value], 0, 1, false});
     }
   }
 }
@@ -184,15 +244,26 @@ void BoundPasses::run_block(const PassPlan& pass, Running& now) const noexcept {
   for (const Step& step : pass.block) {
     if (step.direct >= 0) {
       const StorePlan& s = pass.stores[step.direct];
-      now.where[step.to] = s.access < 0
-          ? static_cast<void*>(now.out + (now.at - now.begin))
+      now.where[step.to] = s.access == kRowOutput
+          ? static_cast<void*>(now.values.out + (now.at - now.begin))
           : accesses_[s.access].at(now.place);
     }
     run_step(step, now);
   }
   for (size_t i = 0; i < pass.reductions.size(); ++i) {
     const Reduce& r = pass.reductions[i];
-    r.op.add({&now.partial[i], now.where[r.value], r.mask, now.n, now.at});
+    const ReduceArgs args{
+        &now.partial[i], now.where[r.value], r.mask, now.n, now.at};
+    if (r.arg && pass.backwards) {
+      add_before(r.op, r.type, args);
+    } else {
+      r.op.add(args);
+    }
+  }
+  for (const AddPlan& add : pass.adds) {
+    if (!add.each_row) {
+      add_up(add, now.n, now);
+    }
   }
   for (const StorePlan& s : pass.stores) {
     if (!s.each_row && !s.direct) {
@@ -201,63 +272,137 @@ void BoundPasses::run_block(const PassPlan& pass, Running& now) const noexcept {
   }
 }
 
-void BoundPasses::run_step(const Step& step, Running& now) const noexcept {
-  // Registers are ours to write, but not where they alias inputs.
-  void* to = const_cast<void*>(now.where[step.to]);
-  switch (step.act) {
-    case Act::Compute: {
-      BlockArgs args{
-          to,
-          {now.where[step.in[0]], now.where[step.in[1]], now.where[step.in[2]]},
-          step.mask,
-          now.n,
-          {},
-          step.fetches,
-          step.stream};
-      for (int k = 0; k < step.fetches; ++k) {
-        args.fetch[k] =
-            static_cast<const std::byte*>(now.where[step.fetch[k]]) +
-            now.fetch_distance;
-      }
-      step.compute(args);
-      break;
-    }
-    case Act::Alias:
-      now.where[step.to] = accesses_[step.access].at(now.place);
-      break;
-    case Act::Accumulator:
-      now.where[step.to] = now.accumulators[step.access] + (now.at - now.begin);
-      break;
-    case Act::Index:
-      fill_index(static_cast<int32_t*>(to), now.at, now.n);
-      break;
-    case Act::Pick:
-      pick(step, now);
-      break;
-    case Act::LoadOnce: {
-      const Access& access = accesses_[step.access];
-      if (access.empty()) {
-        std::memset(to, 0, sizeof(Uniform));
-        break;
-      }
-      step.load(to, access.at(now.place), 1, 1);
-      spread(to, loaded_size(access));
-      break;
-    }
-    case Act::Load: {
-      const Access& access = accesses_[step.access];
-      auto* next = static_cast<std::byte*>(to);
-      access.for_runs(
-          now.place, static_cast<int64_t>(now.n), [&](char* from, int64_t n) {
-            step.load(next, from, access.stride(), static_cast<size_t>(n));
-            next += static_cast<size_t>(n) * loaded_size(access);
-          });
-      break;
+void BoundPasses::add_up(const AddPlan& add, size_t n, Running& now)
+    const noexcept {
+  const void* from = now.where[add.value];
+  void* to = now.values.sums[add.output];
+  if (add.each_row) {
+    add.add(to, from, 0, 1);
+  } else if (add.along) {
+    add.add(
+        static_cast<uint64_t*>(to) + (now.at - now.begin), from, add.mask, n);
+  } else {
+    Accumulator sum;
+    add.reduce.start(sum);
+    add.reduce.add({&sum, from, add.mask, n, 0});
+    if (add.real) {
+      *static_cast<double*>(to) += sum.real;
+    } else {
+      *static_cast<uint64_t*>(to) += sum.bits;
     }
   }
 }
 
-void BoundPasses::pick(const Step& step, Running& now) const noexcept {
+void BoundPasses::run_step(const Step& step, Running& now) const noexcept {
+  // Registers are ours to write, but not where they alias inputs.
+  void* to = const_cast<void*>(now.where[step.to]);
+  switch (step.act) {
+    case Act::Compute:
+      return compute(step, to, now);
+    case Act::Alias:
+      now.where[step.to] = accesses_[step.access].at(now.place);
+      break;
+    case Act::Accumulator:
+      now.where[step.to] =
+          now.values.accumulators[step.access] + (now.at - now.begin);
+      break;
+    case Act::Index:
+      fill_index(static_cast<int32_t*>(to), now.at, now.n);
+      break;
+    case Act::RowIndex:
+      std::fill_n(
+          static_cast<int32_t*>(to),
+          kUniformLanes,
+          static_cast<int32_t>(now.row));
+      break;
+    case Act::Pick:
+      return pick(step, to, now);
+    case Act::Take:
+      return take(step, to, now);
+    case Act::Random:
+      fill_random(
+          static_cast<uint32_t*>(to),
+          *static_cast<const uint64_t*>(now.where[step.in[0]]),
+          static_cast<uint64_t>(now.place),
+          now.n);
+      break;
+    case Act::Scan:
+      step.scan(
+          {to,
+           now.where[step.in[0]],
+           step.mask[0],
+           now.n,
+           now.carries + step.carry});
+      break;
+    case Act::LoadOnce:
+    case Act::Load:
+      return load(step, to, now);
+  }
+}
+
+void BoundPasses::compute(const Step& step, void* to, Running& now)
+    const noexcept {
+  BlockArgs args{
+      to,
+      {now.where[step.in[0]], now.where[step.in[1]], now.where[step.in[2]]},
+      step.mask,
+      now.n,
+      {},
+      step.fetches,
+      step.stream};
+  for (int k = 0; k < step.fetches; ++k) {
+    args.fetch[k] = static_cast<const std::byte*>(now.where[step.fetch[k]]) +
+        now.fetch_distance;
+  }
+  step.compute(args);
+}
+
+void BoundPasses::load(const Step& step, void* to, Running& now)
+    const noexcept {
+  const Access& access = accesses_[step.access];
+  if (step.act == Act::LoadOnce) {
+    if (access.empty()) {
+      std::memset(to, 0, sizeof(Uniform));
+      return;
+    }
+    step.load(to, access.at(now.place), 1, 1);
+    spread(to, loaded_size(access));
+    return;
+  }
+  auto* next = static_cast<std::byte*>(to);
+  access.for_runs(
+      now.place, static_cast<int64_t>(now.n), [&](char* from, int64_t n) {
+        step.load(next, from, access.stride(), static_cast<size_t>(n));
+        next += static_cast<size_t>(n) * loaded_size(access);
+      });
+}
+
+void BoundPasses::take(const Step& step, void* to, Running& now)
+    const noexcept {
+  const int64_t row = index_at(step.type, now.where[step.in[0]]);
+  const Access& access = accesses_[step.access];
+  if (row < 0 || row >= step.length) {
+    if (step.input >= 0) {
+      fault_->record({row, step.length, true, false, step.input});
+    }
+    if (!step.load) {
+      now.where[step.to] = kZeros;
+    } else {
+      std::memset(to, 0, now.n * loaded_size(access));
+    }
+    return;
+  }
+  const auto stored = static_cast<int64_t>(lang::size_of(access.type()));
+  char* from = access.at(row) + now.at * step.own_stride * stored;
+  if (!step.load) {
+    now.where[step.to] = from;
+  } else {
+    step.load(to, from, step.own_stride, now.n);
+  }
+}
+
+void BoundPasses::pick(const Step& step, void* out, Running& now)
+    const noexcept {
   constexpr size_t kAtOnce = 64;
   alignas(64) std::byte raw[8 * kAtOnce];
   const Access& access = accesses_[step.access];
@@ -265,20 +410,27 @@ void BoundPasses::pick(const Step& step, Running& now) const noexcept {
   const size_t size = loaded_size(access);
   const size_t index_size = lang::size_of(step.type);
   const char* from = access.at(now.row);
-  auto* to = static_cast<char*>(const_cast<void*>(now.where[step.to]));
+  auto* to = static_cast<char*>(out);
   const auto* at = static_cast<const char*>(now.where[step.in[0]]);
   for (size_t i = 0; i < now.n; i += kAtOnce) {
     const size_t n = std::min(kAtOnce, now.n - i);
-    gather(
+    const void* index = at + (i & step.mask[0]) * index_size;
+    const int64_t outside = gather(
         stored,
         step.type,
         static_cast<void*>(raw),
         from,
         step.own_stride,
         step.length,
-        static_cast<const void*>(at + (i & step.mask[0]) * index_size),
+        index,
         step.mask[0],
         n);
+    if (outside >= 0 && step.input >= 0) {
+      const auto* wrong = static_cast<const char*>(index) +
+          (static_cast<size_t>(outside) & step.mask[0]) * index_size;
+      fault_->record(
+          {index_at(step.type, wrong), step.length, false, false, step.input});
+    }
     step.load(to + i * size, raw, 1, n);
   }
 }
@@ -286,7 +438,8 @@ void BoundPasses::pick(const Step& step, Running& now) const noexcept {
 void BoundPasses::store_block(const StorePlan& s, Running& now) const noexcept {
   const auto* from = static_cast<const char*>(now.where[s.value]);
   if (s.access < 0) {
-    s.store({now.out + (now.at - now.begin), 1, from, s.mask, now.n, false});
+    float* out = now.values.out + (now.at - now.begin);
+    s.store({out, 1, from, s.mask, now.n, false});
     return;
   }
   const Access& access = accesses_[s.access];

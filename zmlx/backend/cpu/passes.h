@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "zmlx/backend/cpu/access.h"
+#include "zmlx/backend/cpu/faults.h"
 #include "zmlx/backend/cpu/vector.h"
 
 namespace zmlx::backend::cpu {
@@ -13,7 +15,7 @@ namespace zmlx::backend::cpu {
 /// How the places of a space are run.
 enum class Walk : uint8_t {
   Rows, // rows along the last axis
-  Flat, // all places as one row: for maps that do not ask where they are
+  Flat, // runs of any length: for maps that do not ask where they are
   Store, // rows, and slots are accumulators given to run()
 };
 
@@ -22,23 +24,50 @@ inline constexpr size_t kMaxCode = 512; // instructions of a pass
 inline constexpr int kMaxSlots = 128;
 inline constexpr size_t kMaxReductions = 128; // of a pass
 
+/// Outputs of stores that are no arrays: a float32 row, and the number of the
+/// row that a sum adds to (RowValues::named).
+inline constexpr int kRowOutput = -1;
+inline constexpr int kNamedOutput = -2;
+
+/// What passes are bound to.
+struct Binding {
+  std::span<const View> inputs;
+  std::span<const View> outputs;
+  std::span<const lang::Role> roles; // of the inputs; none: all are Element
+  lang::Shape space;
+  Walk walk = Walk::Rows;
+  int64_t run = 0; // Flat: places of a run, which divides the space; 0: all
+  /// For each output, whether its stores are added up in RowValues::sums; none:
+  /// no output is.
+  std::vector<bool> sums = {};
+};
+
+/// What one run reads and writes beside the arrays.
+struct RowValues {
+  float* out = nullptr; // kRowOutput, at the first place
+  const float* const* accumulators = nullptr; // Walk::Store, at the first place
+  /// By output: its sum (double, or uint64_t for integers) for the first place
+  /// and the places after it.
+  void* const* sums = nullptr;
+  int64_t* named = nullptr; // kNamedOutput
+};
+
 /// Passes of a vector program with everything resolved: which function, which
 /// memory, which block length. What uniform code gives is computed once a row,
 /// the rest block by block.
 ///
 /// Memory of a thread while it runs: slots, accumulators, uniform registers,
-/// where each register lies, vector registers (reused as their values die).
+/// where each register lies, running sums, vector registers (reused as their
+/// values die).
 class BoundPasses {
  public:
   /// InternalError where program, views and space do not fit.
   BoundPasses(
       std::span<const lang::Pass> passes,
       int slots,
-      std::span<const View> inputs,
-      std::span<const View> outputs,
-      const lang::Shape& space,
-      Walk walk);
+      const Binding& binding);
 
+  /// Rows, or runs of a flat walk, and the places of each.
   int64_t rows() const {
     return rows_;
   }
@@ -46,14 +75,17 @@ class BoundPasses {
     return width_;
   }
 
-  /// Places begin .. end of a row. A program with reductions needs the whole
-  /// row. `out`: memory of output -1 at `begin`.
+  /// Places begin .. end of a row. A program with reductions or running sums
+  /// needs the whole row.
   void run(
       int64_t row,
       int64_t begin,
       int64_t end,
-      float* out = nullptr,
-      const float* const* accumulators = nullptr) const noexcept;
+      const RowValues& values = {}) const noexcept;
+
+  std::optional<Fault> fault() const {
+    return fault_->get();
+  }
 
  private:
   friend class PassBuilder;
@@ -64,31 +96,39 @@ class BoundPasses {
     Alias, // a register that is the input's memory
     Accumulator, // a register that is an accumulator's memory
     Index,
+    RowIndex,
     Pick,
+    Take,
+    Random,
+    Scan,
     Compute,
   };
 
   struct Step {
     Act act;
     uint16_t to; // register
+    int operands = 0; // registers that it reads
     std::array<uint16_t, 3> in{};
     std::array<size_t, 3> mask{};
     std::array<uint16_t, kMaxFetches> fetch{}; // registers that are streams
     int fetches = 0;
     BlockOp compute = nullptr;
     LoadOp load = nullptr;
-    int access = -1; // Load, Alias, Pick; Accumulator: its number
+    ScanOp scan = nullptr;
+    int carry = 0; // Scan: which running sum
+    int access = -1; // Load, Alias, Pick, Take; Accumulator: its number
     int direct = -1; // the store whose memory the step writes
     bool stream = false; // past the caches
-    lang::Type type = lang::Type::F32; // Pick: of the index
-    int64_t length = 0; // Pick: of the input's own axis
-    int64_t own_stride = 0; // Pick: along it
+    lang::Type type = lang::Type::F32; // Pick, Take: of the index
+    int64_t length = 0; // Pick: of the input's own axis; Take: rows
+    int64_t own_stride = 0; // Pick, Take: along the last axis
+    int input = -1; // Pick, Take: its number, where it may have a fault
   };
 
   struct StorePlan {
     uint16_t value;
     size_t mask;
-    int access; // -1: the `out` of run()
+    int access; // kRowOutput, kNamedOutput: as the output
     StoreOp store;
     bool each_row; // one element a row
     bool direct; // already written by its step
@@ -96,11 +136,24 @@ class BoundPasses {
     int64_t size; // bytes of an element
   };
 
+  struct AddPlan {
+    uint16_t value;
+    size_t mask;
+    int output;
+    bool each_row; // one value a row
+    bool along; // one sum a place, else one for all places of the row
+    bool real; // sums are doubles
+    AccumulateOp add; // along
+    ReduceOp reduce; // else
+  };
+
   struct Reduce {
     uint16_t value;
     size_t mask;
     int slot;
     ReduceOp op;
+    bool arg; // gives a place
+    lang::Type type; // register type of the value
   };
 
   // Where a register lies.
@@ -118,7 +171,10 @@ class BoundPasses {
     std::vector<Step> block;
     std::vector<Reduce> reductions;
     std::vector<StorePlan> stores;
+    std::vector<AddPlan> adds;
     bool blocks = false; // whether anything is done block by block
+    bool backwards = false; // from the end of the row
+    int carries = 0; // running sums
     int64_t block_length = 0;
     size_t uniform_bytes = 0;
   };
@@ -130,10 +186,16 @@ class BoundPasses {
   struct Running; // what one run() knows
 
   void run_pass(const PassPlan& pass, Running& now) const noexcept;
+  void run_blocks(const PassPlan& pass, Running& now) const noexcept;
   void run_block(const PassPlan& pass, Running& now) const noexcept;
+  void end_pass(const PassPlan& pass, Running& now) const noexcept;
   void run_step(const Step& step, Running& now) const noexcept;
-  void pick(const Step& step, Running& now) const noexcept;
+  void compute(const Step& step, void* to, Running& now) const noexcept;
+  void load(const Step& step, void* to, Running& now) const noexcept;
+  void pick(const Step& step, void* to, Running& now) const noexcept;
+  void take(const Step& step, void* to, Running& now) const noexcept;
   void store_block(const StorePlan& store, Running& now) const noexcept;
+  void add_up(const AddPlan& add, size_t n, Running& now) const noexcept;
 
   int64_t rows_ = 0;
   int64_t width_ = 0;
@@ -142,6 +204,7 @@ class BoundPasses {
   std::vector<PassPlan> passes_;
   std::vector<Access> accesses_;
   std::vector<Uniform> constants_;
+  std::unique_ptr<FaultCell> fault_ = std::make_unique<FaultCell>();
 };
 
 } // namespace zmlx::backend::cpu

@@ -5,17 +5,14 @@
 namespace zmlx::backend::cpu {
 
 RowRunner::RowRunner(
-    const lang::RowProgram& program,
+    const lang::Program& program,
     std::span<const View> inputs,
     std::span<const View> outputs,
     const lang::Shape& shape)
     : passes_(std::make_unique<BoundPasses>(
-          program.passes,
-          program.slots,
-          inputs,
-          outputs,
-          shape,
-          Walk::Rows)) {}
+          program.row.passes,
+          program.row.slots,
+          Binding{inputs, outputs, program.roles, shape, Walk::Rows})) {}
 
 RowRunner::~RowRunner() = default;
 RowRunner::RowRunner(RowRunner&&) noexcept = default;
@@ -30,21 +27,22 @@ int64_t RowRunner::width() const {
 }
 
 void RowRunner::run(int64_t row, float* out) const noexcept {
-  passes_->run(row, 0, passes_->width(), out);
+  passes_->run(row, 0, passes_->width(), {.out = out});
+}
+
+std::optional<Fault> RowRunner::fault() const {
+  return passes_->fault();
 }
 
 StoreRunner::StoreRunner(
-    const lang::Pass& store,
+    const lang::Program& program,
     std::span<const View> inputs,
     std::span<const View> outputs,
     const lang::Shape& shape)
     : passes_(std::make_unique<BoundPasses>(
-          std::span(&store, 1),
+          std::span(&program.store, 1),
           0,
-          inputs,
-          outputs,
-          shape,
-          Walk::Store)) {}
+          Binding{inputs, outputs, program.roles, shape, Walk::Store})) {}
 
 StoreRunner::~StoreRunner() = default;
 StoreRunner::StoreRunner(StoreRunner&&) noexcept = default;
@@ -55,7 +53,11 @@ void StoreRunner::run(
     int64_t begin,
     int64_t end,
     const float* const* accumulators) const noexcept {
-  passes_->run(row, begin, end, nullptr, accumulators);
+  passes_->run(row, begin, end, {.accumulators = accumulators});
+}
+
+std::optional<Fault> StoreRunner::fault() const {
+  return passes_->fault();
 }
 
 } // namespace zmlx::backend::cpu

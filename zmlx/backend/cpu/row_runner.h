@@ -10,15 +10,15 @@ namespace zmlx::backend::cpu {
 
 class BoundPasses;
 
-/// A RowProgram bound to memory: what Stage::Map and Stage::Row run, and what
-/// the product runs as its load_x.
+/// The row of a Program bound to memory: what Stage::Map and Stage::Row run,
+/// and what the product runs as its load_x.
 ///
 /// `shape` is the space of places, its last axis the row: (rows..., D); a
-/// 0-d shape is (1). `inputs` are those of the whole Program, by number, and
-/// broadcast to `shape` (an input that is read through Pick has an own last
-/// axis; what lies before it broadcasts to the rows). `outputs` likewise by
-/// number: an output has `shape`, or where its value is uniform one element a
-/// row, with or without a last axis of 1.
+/// 0-d shape is (1). `inputs` are those of the Program, by number, and
+/// broadcast to `shape` as Program::roles says (an input that is read through
+/// Pick has an own last axis; what lies before it broadcasts to the rows).
+/// `outputs` likewise by number: an output has `shape`, or where its value is
+/// uniform one element a row, with or without a last axis of 1.
 ///
 /// run() may be called by any number of threads at once on different rows. It
 /// does not allocate (the first call of a thread makes the thread's scratch,
@@ -28,7 +28,7 @@ class ZMLX_API RowRunner {
  public:
   /// InternalError where program, views and shape do not fit.
   RowRunner(
-      const lang::RowProgram& program,
+      const lang::Program& program,
       std::span<const View> inputs,
       std::span<const View> outputs,
       const lang::Shape& shape);
@@ -43,13 +43,15 @@ class ZMLX_API RowRunner {
   /// float32; `out` may be null where the program has none.
   void run(int64_t row, float* out = nullptr) const noexcept;
 
+  std::optional<Fault> fault() const; // as Launch::fault
+
  private:
   std::unique_ptr<BoundPasses> passes_;
 };
 
-/// The store of a product bound to memory: one Pass over the places (..., M)
-/// of its outputs. As RowRunner, except that kSlot `number` t is not uniform:
-/// it is accumulator t at the place.
+/// The store of a product's Program bound to memory: one Pass over the places
+/// (..., M) of its outputs. As RowRunner, except that kSlot `number` t is not
+/// uniform: it is accumulator t at the place.
 ///
 /// Only the stores into outputs whose last axis is M = shape.back() are run,
 /// and the code that they need: a program whose outputs differ in M has one
@@ -57,7 +59,7 @@ class ZMLX_API RowRunner {
 class ZMLX_API StoreRunner {
  public:
   StoreRunner(
-      const lang::Pass& store,
+      const lang::Program& program,
       std::span<const View> inputs,
       std::span<const View> outputs,
       const lang::Shape& shape);
@@ -72,6 +74,8 @@ class ZMLX_API StoreRunner {
       int64_t begin,
       int64_t end,
       const float* const* accumulators) const noexcept;
+
+  std::optional<Fault> fault() const; // as Launch::fault
 
  private:
   std::unique_ptr<BoundPasses> passes_;

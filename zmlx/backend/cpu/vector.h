@@ -93,6 +93,28 @@ struct ReduceOp {
 };
 ReduceOp find_reduction(lang::Op op, lang::Type type);
 
+/// sums[i] += value i of a register of `from`: into doubles, integers into
+/// uint64_t.
+using AccumulateOp =
+    void (*)(void* sums, const void* in, size_t mask, size_t n) noexcept;
+AccumulateOp find_accumulate(lang::Type from);
+
+/// A block of a running sum (lang::ScanOrder; blocks of reverse ones come from
+/// the end). `carry`, 8 bytes that begin as zeros, goes from block to block:
+/// a double, integers in their own type. `out` may be `in`.
+struct ScanArgs {
+  void* out;
+  const void* in;
+  size_t mask;
+  size_t n;
+  void* carry;
+};
+using ScanOp = void (*)(const ScanArgs&) noexcept;
+ScanOp find_scan(lang::ScanOrder order, lang::Type type);
+
+/// lang::random() for places first, first + 1, ... of the space.
+void fill_random(uint32_t* out, uint64_t seed, uint64_t first, size_t n);
+
 /// Fills a register with first, first + 1, ...
 void fill_index(int32_t* out, int64_t first, size_t n);
 
@@ -104,6 +126,7 @@ LoadOp vector_load(lang::Type stored); // stride 1
 StoreOp vector_store(lang::Type stored); // from float, stride 1
 using AddOp = void (*)(const ReduceArgs&) noexcept;
 AddOp vector_reduction(lang::Op op); // of float
+AccumulateOp vector_accumulate(); // of float
 std::string vector_target();
 
 } // namespace zmlx::backend::cpu

@@ -319,6 +319,33 @@ AddOp reduction(Op op) {
   }
 }
 
+void accumulate_float(
+    void* sums,
+    const void* in,
+    size_t mask,
+    size_t n) noexcept {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<float, decltype(d)> half;
+  const size_t lanes = hn::Lanes(d);
+  auto* to = static_cast<double*>(sums);
+  const auto* from = static_cast<const float*>(in);
+  size_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    const auto x = hn::PromoteTo(d, hn::LoadU(half, from + (i & mask)));
+    const auto y =
+        hn::PromoteTo(d, hn::LoadU(half, from + ((i + lanes) & mask)));
+    hn::StoreU(hn::Add(hn::LoadU(d, to + i), x), d, to + i);
+    hn::StoreU(hn::Add(hn::LoadU(d, to + i + lanes), y), d, to + i + lanes);
+  }
+  for (; i < n; ++i) {
+    to[i] += from[i & mask];
+  }
+}
+
+AccumulateOp accumulate() {
+  return &accumulate_float;
+}
+
 } // namespace
 } // namespace zmlx::backend::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -329,6 +356,7 @@ namespace zmlx::backend::cpu {
 HWY_EXPORT(load);
 HWY_EXPORT(store);
 HWY_EXPORT(reduction);
+HWY_EXPORT(accumulate);
 
 LoadOp vector_load(lang::Type stored) {
   return HWY_DYNAMIC_DISPATCH(load)(stored);
@@ -340,6 +368,10 @@ StoreOp vector_store(lang::Type stored) {
 
 AddOp vector_reduction(lang::Op op) {
   return HWY_DYNAMIC_DISPATCH(reduction)(op);
+}
+
+AccumulateOp vector_accumulate() {
+  return HWY_DYNAMIC_DISPATCH(accumulate)();
 }
 
 } // namespace zmlx::backend::cpu

@@ -31,6 +31,14 @@ const Node* find_attention(const Body& body) {
   return found;
 }
 
+std::vector<Role> roles_of(const Body& body) {
+  std::vector<Role> roles;
+  for (const Input& input : body.inputs) {
+    roles.push_back(input.role);
+  }
+  return roles;
+}
+
 std::optional<Program> lower_attention(
     const Body& body,
     const std::vector<Type>& inputs,
@@ -57,8 +65,7 @@ std::optional<Program> lower_attention(
       node.args[3]->input,
       node.value};
   program.picked.resize(inputs.size());
-  program.each_row.resize(inputs.size());
-  program.tables.resize(inputs.size());
+  program.roles = roles_of(body);
   return program;
 }
 
@@ -81,13 +88,6 @@ Graph typed_and_simplified(
   graph = prune(graph);
   check(graph, "prune");
   return graph;
-}
-
-void mark_roles(const Body& body, Program& program) {
-  for (const Input& input : body.inputs) {
-    program.each_row.push_back(input.role == Role::EachRow);
-    program.tables.push_back(input.role == Role::Table);
-  }
 }
 
 std::vector<bool> find_picked(const Graph& graph, size_t inputs) {
@@ -122,6 +122,17 @@ std::vector<Root> roots_of(const Body& body, const Graph& graph) {
     roots.push_back(root);
   }
   return roots;
+}
+
+// The gradient of such an input is summed in its formula (derive.cpp).
+bool sums_along_rows_into_one_each(
+    const Body& body,
+    const std::vector<Root>& roots) {
+  return std::any_of(roots.begin(), roots.end(), [&](const Root& root) {
+    const int like = body.outputs[root.output].sum_like;
+    return like >= 0 && body.inputs[like].role == Role::EachRow &&
+        !root.one_a_row;
+  });
 }
 
 bool is_top(Op op) {
@@ -267,7 +278,7 @@ lower(const Body& body, const std::vector<Type>& inputs, std::string* why) {
   program.inputs = inputs;
   program.outputs = output_types(body, inputs, value_types);
   program.picked = find_picked(graph, inputs.size());
-  mark_roles(body, program);
+  program.roles = roles_of(body);
   const std::vector<Root> roots = roots_of(body, graph);
   const bool sums =
       std::any_of(roots.begin(), roots.end(), [](const Root& root) {
@@ -277,6 +288,10 @@ lower(const Body& body, const std::vector<Type>& inputs, std::string* why) {
   const bool top = any_of(graph, is_top);
   if (sums && (product || top)) {
     *why = "a sum over rows of what a product or a top-k gives";
+    return {};
+  }
+  if (sums_along_rows_into_one_each(body, roots)) {
+    *why = "a sum into one element a row of what varies along the row";
     return {};
   }
   if (product || top) {

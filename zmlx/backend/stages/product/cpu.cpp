@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "zmlx/backend/cpu/faults.h"
 #include "zmlx/backend/cpu/row_runner.h"
 #include "zmlx/backend/stages/product/cpu_multiply.h"
 #include "zmlx/backend/stages/scratch.h"
@@ -121,6 +122,7 @@ class ProductLaunch : public Launch {
 
   void run(int part, int parts) const noexcept override;
   void prefetch(int part, int parts) const noexcept override;
+  std::optional<Fault> fault() const override;
 
  private:
   static cpu::RowRunner bind_row(
@@ -155,7 +157,7 @@ cpu::RowRunner ProductLaunch::bind_row(
     int64_t width) {
   lang::Shape shape = outputs[0].shape;
   shape.back() = width;
-  return cpu::RowRunner(program.row, inputs, {}, shape);
+  return cpu::RowRunner(program, inputs, {}, shape);
 }
 
 std::vector<Matrix> matrices_of(
@@ -200,10 +202,7 @@ ProductLaunch::ProductLaunch(
       continue;
     }
     Segment segment{
-        rows,
-        4,
-        {},
-        cpu::StoreRunner(program.store, inputs, outputs, output.shape)};
+        rows, 4, {}, cpu::StoreRunner(program, inputs, outputs, output.shape)};
     for (size_t t = 0; t < weights_.size(); ++t) {
       if (weights_[t].rows == rows) {
         segment.weights.push_back(static_cast<int>(t));
@@ -304,6 +303,14 @@ void ProductLaunch::run(int part, int parts) const noexcept {
   }
 }
 
+std::optional<Fault> ProductLaunch::fault() const {
+  auto found = row_.fault();
+  for (const Segment& segment : segments_) {
+    found = found ? found : segment.store.fault();
+  }
+  return found;
+}
+
 void ProductLaunch::prefetch(int part, int parts) const noexcept {
   const auto ask = [](const std::byte* from, int64_t bytes) {
     for (int64_t i = 0; i < bytes; i += 64) {
@@ -334,6 +341,9 @@ class ProductExecutable : public Executable {
       std::span<const View> inputs,
       std::span<const View> outputs) const override {
     return std::make_unique<ProductLaunch>(program_, inputs, outputs);
+  }
+  bool can_fault() const override {
+    return cpu::can_fault(program_);
   }
 
  private:

@@ -1,0 +1,106 @@
+// Where the values of a pass lie.
+#include <algorithm>
+#include <limits>
+
+#include "zmlx/backend/cpu/pass_builder.h"
+
+namespace zmlx::backend::cpu {
+
+using lang::Type;
+
+// Vector registers are reused as soon as their value has been read for the
+// last time; a step may write over an operand of the same size.
+void PassBuilder::assign_registers() {
+  constexpr size_t kEnd = std::numeric_limits<size_t>::max();
+  using Part = BoundPasses::Place::Part;
+  const bool overwrites = std::any_of(
+      plan_.stores.begin(), plan_.stores.end(), [&](const auto& store) {
+        return store.access >= 0 &&
+            overlaps_input(bound_.accesses_[store.access]);
+      });
+  if (overwrites && stores_.size() + pass_.reductions.size() > 1) {
+    // What a store has overwritten must not be what another value is.
+    for (Step& step : plan_.block) {
+      const auto stored = [&](const lang::Store& s) {
+        return s.value == step.to;
+      };
+      if (!is_view(step) ||
+          std::none_of(stores_.begin(), stores_.end(), stored)) {
+        continue;
+      }
+      if (step.act == Act::Alias) {
+        step.act = Act::Load;
+      } else if (step.act == Act::Take) {
+        step.load = find_load(register_type(pass_.code[step.to].type), true);
+      }
+    }
+  }
+  for (const Step& step : plan_.once) {
+    plan_.places.push_back({step.to, Part::Uniform, plan_.uniform_bytes});
+    plan_.uniform_bytes += sizeof(BoundPasses::Uniform);
+  }
+  std::vector<size_t> last(pass_.code.size(), 0);
+  for (size_t s = 0; s < plan_.block.size(); ++s) {
+    for (int k = 0; k < 3; ++k) {
+      last[plan_.block[s].in[k]] = s;
+    }
+  }
+  for (const auto& store : stores_) {
+    last[store.value] = kEnd;
+  }
+  for (const auto& reduction : pass_.reductions) {
+    last[reduction.value] = kEnd;
+  }
+  struct Slot {
+    size_t size;
+    size_t offset; // bytes a place
+    bool free;
+  };
+  std::vector<Slot> slots;
+  std::map<uint16_t, size_t> slot_of;
+  size_t bytes = 0; // a place
+  const auto release = [&](const Step& step, size_t s, size_t size) {
+    for (int k = 0; k < step.operands; ++k) {
+      auto at = slot_of.find(step.in[k]);
+      if (at != slot_of.end() && last[step.in[k]] == s &&
+          (size == 0 || slots[at->second].size == size)) {
+        slots[at->second].free = true;
+      }
+    }
+  };
+  std::vector<std::pair<uint16_t, size_t>> placed; // register, offset
+  for (size_t s = 0; s < plan_.block.size(); ++s) {
+    const Step& step = plan_.block[s];
+    const size_t size = lang::size_of(register_type(pass_.code[step.to].type));
+    release(step, s, size);
+    if (!is_view(step) && step.direct < 0) {
+      auto at = std::find_if(slots.begin(), slots.end(), [&](const Slot& x) {
+        return x.free && x.size == size;
+      });
+      if (at == slots.end()) {
+        at = slots.insert(slots.end(), {size, bytes, true});
+        bytes += size;
+      }
+      at->free = false;
+      slot_of[step.to] = static_cast<size_t>(at - slots.begin());
+      placed.emplace_back(step.to, at->offset);
+    }
+    release(step, s, 0);
+    // A slot taken over by this step's own result stays taken.
+    if (auto own = slot_of.find(step.to); own != slot_of.end()) {
+      slots[own->second].free = false;
+    }
+  }
+  int64_t block = kMaxBlock;
+  while (block > kMinBlock &&
+         static_cast<size_t>(block) * bytes > kVectorBytes) {
+    block /= 2;
+  }
+  plan_.block_length = block;
+  for (const auto& [reg, offset] : placed) {
+    plan_.places.push_back(
+        {reg, Part::Vector, offset * static_cast<size_t>(block)});
+  }
+}
+
+} // namespace zmlx::backend::cpu

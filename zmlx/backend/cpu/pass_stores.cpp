@@ -1,0 +1,172 @@
+// What becomes of the values of a pass.
+#include <algorithm>
+
+#include "zmlx/backend/cpu/pass_builder.h"
+#include "zmlx/base/errors.h"
+
+namespace zmlx::backend::cpu {
+
+using lang::Op;
+using lang::Type;
+
+namespace {
+
+// Larger outputs would only push what others need out of the caches.
+constexpr int64_t kStreamBytes = int64_t{8} << 20;
+
+} // namespace
+
+void PassBuilder::add_reductions() {
+  for (const auto& r : pass_.reductions) {
+    const Type type = register_type(pass_.code[r.value].type);
+    const auto op = find_reduction(r.op, type);
+    if (!op.add || walk_ != Walk::Rows) {
+      throw internal_error(
+          "vector program: reduction {} here", lang::name_of(r.op));
+    }
+    const bool arg = r.op == Op::ArgMax || r.op == Op::ArgMin;
+    plan_.reductions.push_back({r.value, mask(r.value), r.slot, op, arg, type});
+    plan_.blocks = true;
+  }
+}
+
+bool PassBuilder::overlaps_input(const Access& output) const {
+  return std::any_of(read_.begin(), read_.end(), [&](int input) {
+    return bound_.accesses_[input].overlaps(output);
+  });
+}
+
+void PassBuilder::place_stores() {
+  for (const auto& store : stores_) {
+    if (place_sum(store)) {
+      continue;
+    }
+    const Type type = register_type(pass_.code[store.value].type);
+    BoundPasses::StorePlan plan{};
+    plan.value = store.value;
+    plan.mask = mask(store.value);
+    plan.size = static_cast<int64_t>(lang::size_of(type));
+    plan.access = store.output;
+    plan.each_row = store.one_a_row;
+    if (plan.each_row && (walk_ != Walk::Rows || !once_[store.value])) {
+      throw internal_error(
+          "vector program: output {} wants one value a row", store.output);
+    }
+    if (store.output >= 0) {
+      place_store(store, plan);
+    } else {
+      const bool named = store.output == kNamedOutput;
+      plan.store = find_store(type, named ? Type::I64 : Type::F32, true);
+    }
+    plan_.blocks = plan_.blocks || !plan.each_row;
+    plan_.stores.push_back(plan);
+  }
+  for (size_t store = 0; store < plan_.stores.size(); ++store) {
+    try_direct(store);
+  }
+}
+
+// Whether it is a sum here: one that has the shape of the space is not.
+bool PassBuilder::place_sum(const lang::Store& store) {
+  if (store.output < 0 || binding_.sums.empty() ||
+      !binding_.sums[store.output]) {
+    return false;
+  }
+  const Type type = register_type(pass_.code[store.value].type);
+  BoundPasses::AddPlan plan{};
+  plan.value = store.value;
+  plan.mask = mask(store.value);
+  plan.output = store.output;
+  plan.each_row = store.one_a_row;
+  if (plan.each_row && (walk_ != Walk::Rows || !once_[store.value])) {
+    throw internal_error(
+        "vector program: output {} wants one value a row", store.output);
+  }
+  if (!plan.each_row) {
+    const View& view = outputs_[store.output];
+    const bool row_sum = store.into == lang::Into::Row;
+    View last = view;
+    if (row_sum) { // which row is known when it runs
+      last.shape = {view.shape.back()};
+      last.strides = {view.strides.back()};
+    }
+    // The caller's sums lie as the output does, adjacent.
+    for (size_t axis = last.shape.size(), step = 1; axis-- > 0;) {
+      last.strides[axis] = static_cast<int64_t>(step);
+      step *= static_cast<size_t>(last.shape[axis]);
+    }
+    last.data = &bound_;
+    const Access access(last, space_, "vector program: sum");
+    plan.along = access.stride() != 0 && access.steady(bound_.width_);
+    if (!plan.along && !access.steady(bound_.width_)) {
+      throw internal_error("vector program: a sum over parts of a row");
+    }
+    plan_.blocks = true;
+  }
+  plan.real = lang::is_float(type);
+  plan.add = find_accumulate(type);
+  plan.reduce = find_reduction(Op::Sum, type);
+  plan_.adds.push_back(plan);
+  return true;
+}
+
+void PassBuilder::place_store(
+    const lang::Store& store,
+    BoundPasses::StorePlan& plan) {
+  const Type type = register_type(pass_.code[store.value].type);
+  View seen = outputs_[store.output];
+  if (plan.each_row && seen.shape.size() == space_.size() &&
+      seen.shape.back() == 1) {
+    seen.shape.pop_back();
+    seen.strides.pop_back();
+  }
+  plan.access = add_access(Access(
+      seen, plan.each_row ? row_space() : space_, "vector program: output"));
+  const Access& access = bound_.accesses_[plan.access];
+  const bool dense = access.stride() == 1 && access.steady(bound_.width_);
+  plan.store = find_store(type, seen.type, plan.each_row || dense);
+  plan.stream = !plan.each_row && dense && seen.type == Type::F32 &&
+      bound_.rows_ * bound_.width_ * 4 >= kStreamBytes &&
+      reinterpret_cast<uintptr_t>(seen.data) % 64 == 0 && access.fixed() &&
+      walk_ == Walk::Flat;
+  bound_.streams_ = bound_.streams_ || plan.stream;
+}
+
+// Has the step that makes a stored value write it where it is stored, if
+// nothing read later can be lost by that.
+void PassBuilder::try_direct(size_t store) {
+  auto& plan = plan_.stores[store];
+  const Type type = register_type(pass_.code[plan.value].type);
+  if (plan.each_row || !plan.mask) {
+    return;
+  }
+  auto step =
+      std::find_if(plan_.block.begin(), plan_.block.end(), [&](const Step& s) {
+        return s.to == plan.value;
+      });
+  if (step->direct >= 0 || is_view(*step)) {
+    return;
+  }
+  if (plan.access >= 0) {
+    const Access& access = bound_.accesses_[plan.access];
+    // Nothing reads what the last step of a pass has stored.
+    const bool last = step + 1 == plan_.block.end() && stores_.size() == 1 &&
+        pass_.reductions.empty();
+    if (plan.stream && (!last || step->act != Act::Compute)) {
+      return;
+    }
+    if (access.type() != type || access.stride() != 1 ||
+        !access.steady(bound_.width_) ||
+        pass_.code[plan.value].type == Type::Bool ||
+        (overlaps_input(access) && !last)) {
+      return;
+    }
+  } else if (type != Type::F32) {
+    return;
+  }
+  step->direct = static_cast<int>(store);
+  step->stream = plan.stream;
+  plan.direct = true;
+}
+
+} // namespace zmlx::backend::cpu

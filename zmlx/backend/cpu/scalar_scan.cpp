@@ -1,0 +1,68 @@
+// Running sums, and sums of blocks place by place.
+#include "zmlx/backend/cpu/scalar.h"
+#include "zmlx/backend/cpu/vector.h"
+
+namespace zmlx::backend::cpu {
+namespace {
+
+using lang::ScanOrder;
+using lang::Type;
+
+template <typename T>
+void accumulate(void* sums, const void* in, size_t mask, size_t n) noexcept {
+  using Sum = std::conditional_t<std::is_integral_v<T>, uint64_t, double>;
+  for (size_t i = 0; i < n; ++i) {
+    static_cast<Sum*>(sums)[i] +=
+        static_cast<Sum>(static_cast<const T*>(in)[i & mask]);
+  }
+}
+
+// Integers wrap, as unsigned ones do.
+template <typename T, bool kReverse, bool kExclusive>
+void scan(const ScanArgs& a) noexcept {
+  using Sum = typename std::conditional_t<
+      std::is_integral_v<T>,
+      std::make_unsigned<T>,
+      std::type_identity<double>>::type;
+  auto sum = *static_cast<Sum*>(a.carry);
+  for (size_t k = 0; k < a.n; ++k) {
+    const size_t i = kReverse ? a.n - 1 - k : k;
+    const Sum before = sum;
+    sum += static_cast<Sum>(static_cast<const T*>(a.in)[i & a.mask]);
+    static_cast<T*>(a.out)[i] = static_cast<T>(kExclusive ? before : sum);
+  }
+  *static_cast<Sum*>(a.carry) = sum;
+}
+
+template <typename T>
+ScanOp scan_of(ScanOrder order) {
+  switch (order) {
+    case ScanOrder::Forward:
+      return &scan<T, false, false>;
+    case ScanOrder::ForwardExclusive:
+      return &scan<T, false, true>;
+    case ScanOrder::Reverse:
+      return &scan<T, true, false>;
+    default:
+      return &scan<T, true, true>;
+  }
+}
+
+} // namespace
+
+AccumulateOp find_accumulate(Type from) {
+  if (register_type(from) == Type::F32) {
+    return vector_accumulate();
+  }
+  return with_register_type(register_type(from), [](auto x) -> AccumulateOp {
+    return &accumulate<decltype(x)>;
+  });
+}
+
+ScanOp find_scan(ScanOrder order, Type type) {
+  return with_register_type(register_type(type), [order](auto x) {
+    return scan_of<decltype(x)>(order);
+  });
+}
+
+} // namespace zmlx::backend::cpu

@@ -1,0 +1,110 @@
+#include "zmlx/backend/cpu/store_groups.h"
+
+#include <algorithm>
+
+#include "zmlx/backend/cpu/faults.h"
+#include "zmlx/backend/cpu/passes.h"
+
+namespace zmlx::backend::cpu {
+namespace {
+
+using lang::Into;
+using lang::Op;
+
+// Marks what the stores and the reductions of a pass read.
+std::vector<bool> read_registers(const lang::Pass& pass) {
+  std::vector<bool> read(pass.code.size());
+  for (const auto& store : pass.stores) {
+    read[store.value] = true;
+  }
+  for (const auto& reduction : pass.reductions) {
+    read[reduction.value] = true;
+  }
+  for (size_t i = read.size(); i-- > 0;) {
+    for (int k = 0; read[i] && k < lang::operands(pass.code[i]); ++k) {
+      read[pass.code[i].in[k]] = true;
+    }
+  }
+  return read;
+}
+
+// Without reductions that nobody reads, and passes that do nothing.
+void prune(lang::RowProgram& row) {
+  std::vector<bool> wanted(row.slots);
+  for (size_t p = row.passes.size(); p-- > 0;) {
+    lang::Pass& pass = row.passes[p];
+    std::erase_if(pass.reductions, [&](const lang::Reduction& r) {
+      return !wanted[r.slot];
+    });
+    const auto read = read_registers(pass);
+    for (size_t i = 0; i < read.size(); ++i) {
+      if (read[i] && pass.code[i].op == lang::kSlot) {
+        wanted[pass.code[i].number] = true;
+      }
+    }
+  }
+  std::erase_if(row.passes, [](const lang::Pass& pass) {
+    return pass.stores.empty() && pass.reductions.empty();
+  });
+}
+
+} // namespace
+
+lang::Program without_row_sums(const lang::Program& program) {
+  lang::Program result = program;
+  for (auto& pass : result.row.passes) {
+    std::erase_if(pass.stores, [](const lang::Store& store) {
+      return store.into == Into::Row;
+    });
+  }
+  prune(result.row);
+  return result;
+}
+
+std::vector<RowSumGroup> row_sum_groups(const lang::Program& program) {
+  std::vector<RowSumGroup> groups;
+  for (size_t p = 0; p < program.row.passes.size(); ++p) {
+    const lang::Pass& pass = program.row.passes[p];
+    const auto given = given_by_input(pass.code);
+    std::vector<uint16_t> rows;
+    for (const auto& store : pass.stores) {
+      if (store.into == Into::Row &&
+          std::find(rows.begin(), rows.end(), store.row) == rows.end()) {
+        rows.push_back(store.row);
+      }
+    }
+    for (const uint16_t row : rows) {
+      RowSumGroup group{program, program, given[row]};
+      for (auto* part : {&group.sums, &group.names}) {
+        for (auto& other : part->row.passes) {
+          other.stores.clear();
+        }
+      }
+      for (const auto& store : pass.stores) {
+        if (store.into == Into::Row && store.row == row) {
+          group.sums.row.passes[p].stores.push_back(store);
+        }
+      }
+      group.names.row.passes[p].stores.push_back({kNamedOutput, row, true});
+      prune(group.sums.row);
+      prune(group.names.row);
+      groups.push_back(std::move(group));
+    }
+  }
+  return groups;
+}
+
+bool places_apart(const lang::Program& program) {
+  const auto& passes = program.row.passes;
+  return passes.size() == 1 && passes[0].reductions.empty() &&
+      std::none_of(
+             passes[0].code.begin(),
+             passes[0].code.end(),
+             [](const lang::Instruction& i) { return i.op == Op::CumSum; }) &&
+      std::none_of(
+             passes[0].stores.begin(),
+             passes[0].stores.end(),
+             [](const lang::Store& s) { return s.one_a_row; });
+}
+
+} // namespace zmlx::backend::cpu

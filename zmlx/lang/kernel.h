@@ -102,6 +102,7 @@ struct Case {
   std::vector<Shape> shapes; // one an input
   Attributes attributes = {};
   std::map<std::string, Fill> fills = {}; // by input; before Define::fill
+  bool bench = false; // the case that benchmarks scale; see lab/bench_case.h
 };
 
 /// Collects a kernel's definition; see the catalogue for examples.

@@ -1,5 +1,6 @@
 #include "zmlx/op/op.h"
 
+#include <filesystem>
 #include <limits>
 
 #include <fmt/format.h>
@@ -65,9 +66,11 @@ Op::Op(
     std::string name,
     std::string summary,
     Definition define,
-    Composition mlx)
+    Composition mlx,
+    std::source_location where)
     : Kernel(std::move(name), std::move(summary), std::move(define)),
-      mlx_(std::move(mlx)) {
+      mlx_(std::move(mlx)),
+      family_(std::filesystem::path(where.file_name()).stem().string()) {
   std::lock_guard lock(registry().mutex);
   if (!registry().by_name.emplace(this->name(), this).second) {
     throw internal_error("two kernels are named '{}'", this->name());

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <source_location>
 #include <string>
 #include <vector>
 
@@ -84,7 +85,8 @@ class ZMLX_API Op : public lang::Kernel {
   Op(std::string name,
      std::string summary,
      Definition define,
-     Composition mlx = {});
+     Composition mlx = {},
+     std::source_location where = std::source_location::current());
   Op(const Op&) = delete;
   Op& operator=(const Op&) = delete;
 
@@ -99,6 +101,10 @@ class ZMLX_API Op : public lang::Kernel {
     return with({}).all(operands);
   }
 
+  /// The file that defines it, without folder and ending: "activations".
+  const std::string& family() const {
+    return family_;
+  }
   /// Empty where nobody would write other than the formula itself.
   const Composition& mlx() const {
     return mlx_;
@@ -106,6 +112,7 @@ class ZMLX_API Op : public lang::Kernel {
 
  private:
   Composition mlx_;
+  std::string family_;
   mutable std::mutex mutex_;
   mutable std::map<lang::Attributes, std::shared_ptr<const Call>> calls_;
 };

@@ -80,8 +80,10 @@ inline void expect_values_and_gradients(
     const Function& ours,
     const Function& native,
     const Arrays& inputs,
-    measure::OpClass kind = measure::OpClass::row) {
-  for (auto type : {mx::float32, mx::float16, mx::bfloat16, mx::float64}) {
+    measure::OpClass kind = measure::OpClass::row,
+    const std::vector<mx::Dtype>& types =
+        {mx::float32, mx::float16, mx::bfloat16, mx::float64}) {
+  for (auto type : types) {
     const auto given = in_type(inputs, type);
     const auto wide = in_type(given, mx::float64);
     const auto got = ours(given), want = native(wide);

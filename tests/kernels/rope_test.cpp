@@ -118,27 +118,32 @@ TEST(GqaRope, TablesOfOtherRanksAreRefused) {
   }
 }
 
-TEST(RopeByAngles, GradientOfX) {
+TEST(RopeByAngles, GradientsOfEveryInput) {
   const auto inv_freq = mx::exp(
-      mx::multiply(mx::arange(0, 16, 1, mx::float32), mx::array(-0.5f)));
+      mx::multiply(mx::arange(0, 12, 1, mx::float32), mx::array(-0.5f)));
+  const mx::array position({0.f, 1.f, 2.5f}, {3, 1});
   for (int traditional : {0, 1}) {
-    const auto kernel = rope.with({{"traditional", traditional}});
-    const auto x = normal({1, 2, 1, 32}, 1), c = normal({1, 2, 1, 32}, 2);
+    const auto kernel = rope.with({{"dims", 24}, {"traditional", traditional}});
+    const Arrays in{
+        normal({2, 3, 32}, 1), position, inv_freq, mx::array(0.75f)};
+    const Arrays c{normal({2, 3, 32}, 2)};
     const auto ours = gradients(
-        [&](const Arrays& in) {
-          return Arrays{kernel(in[0], 7, inv_freq, 1.0)};
-        },
-        {x},
-        {c});
-    const auto angles = mx::multiply(inv_freq, mx::array(7.f));
+        [&](const Arrays& a) { return Arrays{kernel(a[0], a[1], a[2], a[3])}; },
+        in,
+        c);
     const auto native = gradients(
-        [&](const Arrays& in) {
+        [&](const Arrays& a) {
+          const auto angles = mx::multiply(mx::multiply(a[1], a[3]), a[2]);
           return Arrays{rotated_with_mlx(
-              in[0], mx::cos(angles), mx::sin(angles), traditional != 0)};
+              a[0], mx::cos(angles), mx::sin(angles), traditional != 0)};
         },
-        {x},
-        {c});
-    expect_near(ours[0], native[0], 1e-5);
+        in,
+        c);
+    ASSERT_EQ(ours.size(), 4u);
+    for (int i = 0; i < 4; ++i) {
+      SCOPED_TRACE(i);
+      expect_near(ours[i], native[i], 1e-5);
+    }
   }
   EXPECT_EQ(gradient_fallbacks("rope"), 0);
 }

@@ -49,27 +49,51 @@ inline lang::Expr rotated(
       x);
 }
 
+/// What a pair x[a], x[b] gives back to its entry of cos, or of sin: y[a] =
+/// x[a] cos - x[b] sin and y[b] = x[b] cos + x[a] sin stand at a + shift and
+/// b + shift of the row whose cotangent is given.
+inline lang::Expr table_cotangent(
+    const lang::Expr& x,
+    const lang::Expr& cotangent,
+    const lang::Expr& a,
+    const lang::Expr& b,
+    int shift,
+    bool of_sin) {
+  const auto xa = lang::pick(x, a), xb = lang::pick(x, b);
+  const auto ya = lang::pick(cotangent, a + shift);
+  const auto yb = lang::pick(cotangent, b + shift);
+  return of_sin ? yb * xa - ya * xb : ya * xa + yb * xb;
+}
+
+/// Where pair j of a row of x stands.
+struct PairPlaces {
+  lang::Expr a, b;
+  lang::Expr exists;
+};
+
+inline PairPlaces pair_places(
+    const lang::Expr& j,
+    const lang::Expr& x,
+    int dims,
+    bool traditional) {
+  using lang::Expr;
+  const Expr half = dims > 0 ? Expr(dims / 2) : lang::extent(x, -1) / 2;
+  return {
+      traditional ? 2 * j : j, traditional ? 2 * j + 1 : j + half, j < half};
+}
+
 /// The gradient of a table as a kernel of its own, whose places are the pairs:
-/// y[a] = x[a] cos - x[b] sin and y[b] = x[b] cos + x[a] sin, summed over all
-/// rows that an entry rotates.
+/// a sum over all rows that an entry rotates.
 inline lang::Kernel::Definition
 table_gradient(int dims, bool traditional, bool of_sin) {
   return [=](lang::Define& g) {
-    using lang::Expr;
     auto x = g.input("x", lang::Role::Row);
     auto cos = g.input("cos"), sin = g.input("sin");
     auto cotangent = g.input("d_out", lang::Role::Row);
-    const Expr j = lang::index();
-    const Expr half = dims > 0 ? Expr(dims / 2) : lang::extent(x, -1) / 2;
-    const Expr a = traditional ? 2 * j : j;
-    const Expr b = traditional ? 2 * j + 1 : j + half;
-    const auto at = [](const Expr& row, const Expr& place) {
-      return lang::pick(row, place);
-    };
-    const Expr value = of_sin
-        ? at(cotangent, b) * at(x, a) - at(cotangent, a) * at(x, b)
-        : at(cotangent, a) * at(x, a) + at(cotangent, b) * at(x, b);
-    g.output_sum_like(lang::select(j < half, value, 0.0), of_sin ? sin : cos);
+    const auto pair = pair_places(lang::index(), x, dims, traditional);
+    const auto value = table_cotangent(x, cotangent, pair.a, pair.b, 0, of_sin);
+    g.output_sum_like(
+        lang::select(pair.exists, value, 0.0), of_sin ? sin : cos);
   };
 }
 
@@ -166,6 +190,25 @@ ZMLX_API mx::array apply_gqa_rope(
     const mx::array& sin,
     int dims = 0);
 
+/// The gradient of inv_freq as a kernel of its own, see table_gradient.
+inline lang::Kernel::Definition frequency_gradient(int dims, bool traditional) {
+  return [=](lang::Define& g) {
+    auto x = g.input("x", lang::Role::Row), position = g.input("position");
+    auto inv_freq = g.input("inv_freq");
+    auto scale = g.scalar("scale");
+    auto cotangent = g.input("d_out", lang::Role::Row);
+    const auto pair = pair_places(lang::index(), x, dims, traditional);
+    const auto to = [&](bool of_sin) {
+      return table_cotangent(x, cotangent, pair.a, pair.b, 0, of_sin);
+    };
+    const auto angle = position * scale * inv_freq;
+    const auto of_angle =
+        lang::cos(angle) * to(true) - lang::sin(angle) * to(false);
+    g.output_sum_like(
+        lang::select(pair.exists, of_angle * position * scale, 0.0), inv_freq);
+  };
+}
+
 /// x (..., S, D); position a number, or (S, 1): the angle of pair j is
 /// position scale inv_freq[j]; inv_freq (R / 2) float32.
 ZMLX_API inline const op::Op rope{
@@ -181,6 +224,8 @@ ZMLX_API inline const op::Op rope{
       const auto c = lang::cos(angle), s = lang::sin(angle);
       k.output_like(rotated(pairs, x, c, s), x);
       k.gradient(x, rotated(pairs, k.cotangent(), c, -s));
+      const int dims = k.attribute("dims", 0);
+      k.gradient(inv_freq, frequency_gradient(dims, traditional));
       // Small angles: float32 rounds large ones by more than the result may
       // differ.
       k.fill(position, {lang::Type::I32, 0, 2});

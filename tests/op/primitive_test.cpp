@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <thread>
 
+#include <fmt/format.h>
+
 #include "tests/op/support.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/functions.h"
@@ -222,6 +224,50 @@ TEST(Node, WhatNoPeerCanRunGoesThroughTheReferenceAndIsCounted) {
     }
   }
   EXPECT_EQ(count, 1);
+}
+
+TEST(Node, AnIndexOutsideItsArrayIsAnErrorOfEval) {
+  mx::StreamContext on_cpu(mx::Device::cpu);
+  const auto rows = lang::Kernel("rows", "", [](lang::Define& d) {
+                      auto table = d.input("table", lang::Role::Table);
+                      auto at = d.input("at", lang::Role::EachRow);
+                      d.output(lang::take(table, at));
+                    }).body();
+  const auto table = normal({5, 3}, 1);
+  const auto take = [&](const mx::array& at) {
+    return op::apply("rows", rows, {table, at})[0];
+  };
+  for (int outside : {5, -1}) {
+    auto wrong = mx::negative(take(mx::array({4, outside, 0})));
+    EXPECT_EQ(
+        message_of([&] { wrong.eval(); }),
+        fmt::format("rows: index {} is outside the 5 rows of table", outside));
+    // MLX goes on.
+    expect_same_bits(
+        take(mx::array({4, 1, 0})), mx::take(table, mx::array({4, 1, 0}), 0));
+  }
+  auto picked = elementwise("pick(x, y)", {.inputs = {"x", "y"}, .name = "at"});
+  const auto x = normal({2, 4}, 2);
+  EXPECT_EQ(
+      message_of([&] {
+        picked(x, mx::array({3, 4, 0, 0})).eval();
+      }),
+      "at: index 4 is outside the 4 places of a row of x");
+}
+
+TEST(Node, IndicesThatTheFormulaKeepsInsideAreNoError) {
+  mx::StreamContext on_cpu(mx::Device::cpu);
+  const auto x = normal({2, 4}, 2);
+  const auto y = mx::array({9, 1, 9, 0});
+  auto masked = elementwise(
+      "select(y == 9, 0, pick(x, select(y == 9, 0, y)))",
+      {.inputs = {"x", "y"}});
+  EXPECT_EQ(values(masked(x, y))[0], 0);
+  EXPECT_EQ(values(masked(x, y))[1], values(x)[1]);
+  // A place that the formula names itself may be outside: 0.
+  auto shifted = elementwise("pick(x, index() + 1)");
+  EXPECT_EQ(values(shifted(x))[3], 0);
+  EXPECT_EQ(values(shifted(x))[2], values(x)[3]);
 }
 
 TEST(Node, WrongUseSaysWhoAndWhat) {

@@ -127,6 +127,8 @@ struct Program {
   std::vector<bool> picked;
   /// How each input meets the others in the space of places.
   std::vector<Role> roles;
+  /// The last axes of the space where the inputs leave them open (Body::space).
+  std::vector<AxisLength> space;
 };
 
 } // namespace zmlx::lang

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <future>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include <mlx/backend/cpu/encoder.h>
@@ -104,12 +106,16 @@ class KernelNode final : public mx::Primitive {
     using Launches = std::array<std::unique_ptr<backend::Launch>, 1>;
     auto launches = std::make_shared<Launches>();
     (*launches)[0] = ready->bind(in, out);
-    mx::cpu::get_command_encoder(stream()).dispatch(
-        [launches = std::move(launches),
-         ready = std::move(ready),
-         copies = std::move(copies)] {
+    const bool can_fault = ready->can_fault();
+    auto& encoder = mx::cpu::get_command_encoder(stream());
+    encoder.dispatch(
+        [launches, ready = std::move(ready), copies = std::move(copies)] {
           backend::cpu::instance().run(*launches);
         });
+    if (can_fault) {
+      wait_for(encoder);
+      throw_fault((*launches)[0]->fault());
+    }
   }
 
   void eval_gpu(
@@ -232,6 +238,28 @@ class KernelNode final : public mx::Primitive {
     return mx::vjp(
                restricted(primals, wanted), chosen(primals, wanted), cotangents)
         .second;
+  }
+
+  // Returns when what was dispatched has run.
+  static void wait_for(mx::cpu::CommandEncoder& encoder) {
+    auto done = std::make_shared<std::promise<void>>();
+    auto there = done->get_future();
+    encoder.dispatch([done = std::move(done)] { done->set_value(); });
+    there.wait(); // also where the stream drops its tasks after an error
+  }
+
+  void throw_fault(const std::optional<backend::Fault>& fault) const {
+    if (!fault) {
+      return;
+    }
+    throw user_error(
+        "{}: index {} is outside the {} {} of {}",
+        call_->kernel,
+        fault->index,
+        fault->length,
+        fault->rows ? "rows" : "places of a row",
+        fault->output ? call_->body.outputs[fault->number].name
+                      : call_->body.inputs[fault->number].name);
   }
 
   static std::vector<mx::array> chosen(

@@ -5,6 +5,7 @@
 #include "zmlx/backend/cpu/vector.h"
 #include "zmlx/backend/stages/attention/cpu.h"
 #include "zmlx/backend/stages/product/cpu.h"
+#include "zmlx/backend/stages/topk/cpu.h"
 #include "zmlx/base/errors.h"
 
 namespace zmlx::backend::cpu {
@@ -24,7 +25,7 @@ class CpuBackend : public Backend {
       case lang::Stage::Attention:
         return stages::attention_unsupported(program);
       case lang::Stage::TopK:
-        return "the largest of a row";
+        return stages::topk_unsupported(program);
       default:
         return vector_unsupported(program);
     }
@@ -40,6 +41,8 @@ class CpuBackend : public Backend {
         return stages::make_product(program);
       case lang::Stage::Attention:
         return stages::make_attention(program);
+      case lang::Stage::TopK:
+        return stages::make_topk(program);
       default:
         return make_vector(program);
     }

@@ -6,6 +6,7 @@
 
 #include "zmlx/backend/cpu/faults.h"
 #include "zmlx/backend/cpu/passes.h"
+#include "zmlx/backend/cpu/space.h"
 #include "zmlx/backend/cpu/store_groups.h"
 #include "zmlx/backend/cpu/sums.h"
 #include "zmlx/base/errors.h"
@@ -20,75 +21,6 @@ using lang::Stage;
 // Shares of a row begin at multiples of this many places: whole cache lines of
 // every type.
 constexpr int64_t kGrain = 64;
-
-int64_t count(const lang::Shape& shape) {
-  int64_t n = 1;
-  for (int64_t extent : shape) {
-    n *= extent;
-  }
-  return n;
-}
-
-// The space of places: what the inputs meet in, and the outputs that are as
-// large.
-lang::Shape find_space(
-    const lang::Program& program,
-    std::span<const View> inputs,
-    std::span<const View> outputs) {
-  lang::Shape space;
-  const auto meet = [&space](const lang::Shape& shape) {
-    space = lang::broadcast(space, shape);
-  };
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    lang::Shape shape = inputs[i].shape;
-    switch (program.roles[i]) {
-      case lang::Role::Element:
-        meet(shape);
-        break;
-      case lang::Role::EachRow:
-        shape.push_back(1);
-        meet(shape);
-        break;
-      case lang::Role::Row:
-        shape.back() = 1;
-        meet(shape);
-        break;
-      case lang::Role::Table:
-        meet({shape.back()});
-        break;
-      default:
-        break;
-    }
-  }
-  for (const auto& pass : program.row.passes) {
-    for (const auto& store : pass.stores) {
-      if (!store.one_a_row && store.into == lang::Into::Place) {
-        meet(outputs[store.output].shape);
-      }
-    }
-  }
-  return space;
-}
-
-// Outputs that are sums here: those of the shape of the space are not.
-std::vector<bool> find_sums(
-    const lang::Program& program,
-    std::span<const View> outputs,
-    const lang::Shape& space) {
-  std::vector<bool> sums(outputs.size());
-  lang::Shape rows = space;
-  if (!rows.empty()) {
-    rows.pop_back();
-  }
-  for (const auto& pass : program.row.passes) {
-    for (const auto& store : pass.stores) {
-      sums[store.output] = store.into == lang::Into::Sum &&
-          count(outputs[store.output].shape) !=
-              count(store.one_a_row ? rows : space);
-    }
-  }
-  return sums;
-}
 
 class VectorLaunch : public Launch {
  public:
@@ -105,6 +37,10 @@ class VectorLaunch : public Launch {
     for (int64_t row = rows * part / parts; row < end; ++row) {
       passes_.run(row, 0, passes_.width());
     }
+  }
+
+  std::optional<Fault> fault() const override {
+    return passes_.fault();
   }
 
  private:

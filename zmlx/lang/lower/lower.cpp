@@ -279,6 +279,7 @@ lower(const Body& body, const std::vector<Type>& inputs, std::string* why) {
   program.outputs = output_types(body, inputs, value_types);
   program.picked = find_picked(graph, inputs.size());
   program.roles = roles_of(body);
+  program.space = body.space;
   const std::vector<Root> roots = roots_of(body, graph);
   const bool sums =
       std::any_of(roots.begin(), roots.end(), [](const Root& root) {

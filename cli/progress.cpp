@@ -16,8 +16,9 @@ constexpr char erase[] = "\r\033[K";
 
 } // namespace
 
-Progress::Progress(std::FILE* file)
+Progress::Progress(std::FILE* file, std::string unit)
     : file_(file),
+      unit_(std::move(unit)),
       visible_(is_terminal(file)),
       start_(Clock::now()),
       last_(start_) {}
@@ -45,7 +46,10 @@ Progress::line(const std::string& item, uint64_t done, uint64_t total) const {
   const double seconds = std::chrono::duration<double>(last_ - start_).count();
   const double rate = seconds > 0 ? done / seconds : 0;
   std::string numbers = fmt::format(
-      "{:3.0f} %  {}", total ? 100.0 * done / total : 0.0, format_rate(rate));
+      "{:3.0f} %  {}",
+      total ? 100.0 * done / total : 0.0,
+      unit_.empty() ? format_rate(rate)
+                    : fmt::format("{} {}/s", format_number(rate), unit_));
   if (rate > 0 && total > done) {
     numbers += fmt::format("  {} left", format_seconds((total - done) / rate));
   }

@@ -7,17 +7,18 @@
 
 namespace zmlx::cli {
 
-/// One line that says how far a work of many bytes is: item, share, rate and
-/// time left. Drawn at most ten times a second, only where `file` is a
-/// terminal, and gone when the object is.
+/// One line that says how far a work of many bytes, or other units, is: item,
+/// share, rate and time left. Drawn at most ten times a second, only where
+/// `file` is a terminal, and gone when the object is.
 class Progress {
  public:
-  explicit Progress(std::FILE* file = stderr);
+  /// `unit` is what is counted where that is not bytes: "cases".
+  explicit Progress(std::FILE* file = stderr, std::string unit = "");
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// `done` of `total` bytes; any order of calls is fine, a total of 0 too.
+  /// `done` of `total`; any order of calls is fine, a total of 0 too.
   void update(const std::string& item, uint64_t done, uint64_t total);
 
  private:
@@ -27,6 +28,7 @@ class Progress {
       const;
 
   std::FILE* file_;
+  std::string unit_;
   bool visible_;
   bool drawn_ = false;
   Clock::time_point start_;

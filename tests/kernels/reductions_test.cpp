@@ -125,6 +125,7 @@ TEST(Reductions, LargestOfARow) {
         {distinct(shape, 3)},
         measure::OpClass::exact);
   }
+  EXPECT_EQ(gradient_fallbacks("topk_lastdim"), 0);
 }
 
 TEST(Reductions, LargestOfARowGivesTheirPlaces) {

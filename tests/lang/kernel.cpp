@@ -89,14 +89,27 @@ TEST(Gradients, GivenAsKernelsOfTheirOwn) {
   EXPECT_TRUE(derive(body, {1}, &why)) << why;
 }
 
+TEST(Gradients, MayReadTheOutputs) {
+  Body body = body_of([](Define& k) {
+    auto x = k.input("x");
+    k.output(exp(x));
+    k.gradient(x, [](Define& g) {
+      auto x = g.input("x"), c = g.input("d_out"), y = g.input("out");
+      g.output_like(c * y, x);
+    });
+  });
+  EXPECT_TRUE(stands_apart(body, 0));
+  EXPECT_EQ(derive(body, {0}, nullptr)->inputs.size(), 3u);
+}
+
 TEST(Gradients, OfAllInputsAndOneOutput) {
   EXPECT_THROW(
       body_of([](Define& k) {
         auto x = k.input("x"), y = k.input("y");
         k.output(x * y);
         k.gradient(x, [](Define& g) {
-          auto x = g.input("x"), c = g.input("d_out");
-          g.output_like(c * x, x);
+          auto x = g.input("x");
+          g.output_like(2.0 * x, x);
         });
       }),
       InternalError);

@@ -103,6 +103,24 @@ ZMLX_API inline const op::Op argmin_lastdim{
     place(lang::argmin),
     last_axis(mx::argmin)};
 
+/// Each place gets the cotangent of the value that was taken there.
+inline lang::Kernel::Definition top_gradient(int count) {
+  return [count](lang::Define& g) {
+    auto x = g.input("x");
+    auto cotangent = g.input("d_values", lang::Role::Row);
+    g.input("d_indices", lang::Role::Row);
+    g.input("values", lang::Role::Row);
+    auto places = g.input("indices", lang::Role::Row);
+    lang::Expr given = 0.0;
+    for (int i = 0; i < count; ++i) {
+      const auto here =
+          lang::cast(lang::Type::I32, lang::pick(places, i)) == lang::index();
+      given = lang::select(here, lang::pick(cotangent, i), given);
+    }
+    g.output_like(given, x);
+  };
+}
+
 /// (..., D) -> values (..., k) descending and their places, uint32; 1 <= k <=
 /// D. NaN counts as the largest; equal values in the order of their places.
 ZMLX_API inline const op::Op topk_lastdim{
@@ -113,6 +131,7 @@ ZMLX_API inline const op::Op topk_lastdim{
       const int count = k.attribute("k", 1);
       k.output(lang::top_values(x, count), "values");
       k.output(lang::top_places(x, count), lang::Type::U32, "indices");
+      k.gradient(x, top_gradient(count));
       k.cases({
           {"(1, 1), k = 1", {{1, 1}}, {{"k", 1}}},
           {"(7), k = 7", {{7}}, {{"k", 7}}},

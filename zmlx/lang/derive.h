@@ -18,8 +18,8 @@ ZMLX_API std::vector<Input> with_cotangents(const Body& body);
 ZMLX_API Output gradient_output(const Body& body, int input, Expr value);
 
 /// Whether the gradient of an input was given by hand as a kernel of its own:
-/// its inputs have other roles, or its places another space, than those of the
-/// gradients that derive() makes.
+/// its inputs have other roles, its places another space, than those of the
+/// gradients that derive() makes, or the outputs are inputs too.
 ZMLX_API bool stands_apart(const Body& body, int input);
 
 /// The vector-Jacobian product of a body as a body: inputs as with_cotangents()
@@ -27,7 +27,8 @@ ZMLX_API bool stands_apart(const Body& body, int input);
 /// Reverse mode over the tree: one rule an operation (derive.cpp). Nothing,
 /// with the reason in *why, where a part has no derivative that is a kernel; a
 /// gradient that was given by hand (Body::gradients) is taken as it is. One
-/// that stands apart is derived alone.
+/// that stands apart is derived alone, and its inputs may go on with the
+/// outputs.
 ///
 /// - Comparisons, roundings, integers, bits, random numbers, places and indices
 ///   have the derivative 0.

@@ -151,8 +151,10 @@ void Define::finish() {
   }
   given_gradients_.clear();
   for (auto& [input, own] : gradient_kernels_) {
-    if (own.outputs.size() != 1 ||
-        own.inputs.size() != body_.inputs.size() + body_.outputs.size()) {
+    const size_t outputs = body_.outputs.size();
+    const size_t usual = body_.inputs.size() + outputs;
+    const size_t read = own.inputs.size();
+    if (own.outputs.size() != 1 || (read != usual && read != usual + outputs)) {
       throw internal_error(
           "the gradient of '{}' has {} inputs and {} outputs",
           body_.inputs[input].name,

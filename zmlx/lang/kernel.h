@@ -75,7 +75,8 @@ struct Body {
   std::vector<AxisLength> space = {};
   /// Gradients given by hand, by input: a body over the same inputs and then
   /// one cotangent an output (lang/derive.h) with one output. Roles and space
-  /// may be others than here (lang::stands_apart).
+  /// may be others than here, and the outputs may follow as further inputs
+  /// (lang::stands_apart).
   std::map<int, std::shared_ptr<const Body>> gradients = {};
 };
 
@@ -153,8 +154,8 @@ class ZMLX_API Define {
   void gradient(const Expr& input, Expr value);
   /// The same as a kernel of its own, whose places are others than this one's
   /// or which reads the inputs in other ways: `define` names all inputs again,
-  /// in their order and in any role, then one cotangent an output, and gives
-  /// one output in the shape of `input`.
+  /// in their order and in any role, then one cotangent an output, then, where
+  /// it reads them, the outputs; it gives one output in the shape of `input`.
   void gradient(const Expr& input, const std::function<void(Define&)>& define);
 
   /// What values an input takes, where not any number will do.

@@ -144,7 +144,7 @@ class KernelNode final : public mx::Primitive {
         wanted.push_back(i);
       }
     }
-    auto given = gradients(primals, cotangents, wanted);
+    auto given = gradients(primals, cotangents, outputs, wanted);
     std::vector<mx::array> result;
     size_t next = 0;
     for (int i : argnums) {
@@ -203,6 +203,7 @@ class KernelNode final : public mx::Primitive {
   std::vector<mx::array> gradients(
       const std::vector<mx::array>& primals,
       const std::vector<mx::array>& cotangents,
+      const std::vector<mx::array>& outputs,
       const std::vector<int>& wanted) {
     std::vector<int> together;
     for (int i : wanted) {
@@ -210,13 +211,15 @@ class KernelNode final : public mx::Primitive {
         together.push_back(i);
       }
     }
-    const auto shared = gradients_in_one(primals, cotangents, together);
+    const auto shared =
+        gradients_in_one(primals, cotangents, outputs, together);
     std::vector<mx::array> result;
     for (int i : wanted) {
       const auto at = std::find(together.begin(), together.end(), i);
       result.push_back(
-          at != together.end() ? shared[at - together.begin()]
-                               : gradients_in_one(primals, cotangents, {i})[0]);
+          at != together.end()
+              ? shared[at - together.begin()]
+              : gradients_in_one(primals, cotangents, outputs, {i})[0]);
     }
     return result;
   }
@@ -224,6 +227,7 @@ class KernelNode final : public mx::Primitive {
   std::vector<mx::array> gradients_in_one(
       const std::vector<mx::array>& primals,
       const std::vector<mx::array>& cotangents,
+      const std::vector<mx::array>& outputs,
       const std::vector<int>& wanted) {
     if (wanted.empty()) {
       return {};
@@ -232,6 +236,9 @@ class KernelNode final : public mx::Primitive {
     if (auto call = call_->gradient(wanted, &why)) {
       auto inputs = primals;
       inputs.insert(inputs.end(), cotangents.begin(), cotangents.end());
+      if (call->body.inputs.size() > inputs.size()) {
+        inputs.insert(inputs.end(), outputs.begin(), outputs.end());
+      }
       return op::apply(call, std::move(inputs), stream());
     }
     count_fallback(call_->kernel, "its gradient: " + why);

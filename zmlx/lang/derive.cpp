@@ -327,10 +327,39 @@ Output gradient_output(const Body& body, int input, Expr value) {
   return output;
 }
 
+std::vector<Input> turned_over(std::vector<Input> inputs) {
+  for (Input& input : inputs) {
+    if (input.role == Role::Row) {
+      input.role = Role::Element;
+    } else if (input.role == Role::Element) {
+      input.role = Role::Row;
+    }
+  }
+  return inputs;
+}
+
 std::optional<Body>
 derive(const Body& body, const std::vector<int>& wanted, std::string* why) {
   std::string unheard;
-  return Derivation(body).run(wanted, why != nullptr ? why : &unheard);
+  why = why != nullptr ? why : &unheard;
+  const auto has_own_rows = [&](int input) {
+    auto given = body.gradients.find(input);
+    return given != body.gradients.end() &&
+        given->second->inputs != with_cotangents(body);
+  };
+  const auto of_own = std::count_if(wanted.begin(), wanted.end(), has_own_rows);
+  if (of_own == 0) {
+    return Derivation(body).run(wanted, why);
+  }
+  if (of_own != static_cast<std::ptrdiff_t>(wanted.size())) {
+    *why = "gradients over rows of different inputs";
+    return {};
+  }
+  Body result{turned_over(with_cotangents(body)), {}};
+  for (int input : wanted) {
+    result.outputs.push_back(body.gradients.at(input)->outputs.at(0));
+  }
+  return result;
 }
 
 } // namespace zmlx::lang

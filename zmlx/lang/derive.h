@@ -12,6 +12,10 @@ namespace zmlx::lang {
 /// "d_" and its name, in the shape of the output.
 ZMLX_API std::vector<Input> with_cotangents(const Body& body);
 
+/// The inputs with Row and Element in each other's place: how the gradient of
+/// an input that is read through Pick, with rows of its own, sees them.
+ZMLX_API std::vector<Input> turned_over(std::vector<Input> inputs);
+
 /// The output "d_<input>" whose value at each place (each row for a Scalar or
 /// EachRow input) is `value`: in the type and shape of the input, summed where
 /// it was broadcast.
@@ -21,7 +25,8 @@ ZMLX_API Output gradient_output(const Body& body, int input, Expr value);
 /// says, one output for each of `wanted` (numbers of inputs), in their order.
 /// Reverse mode over the tree: one rule an operation (derive.cpp). Nothing,
 /// with the reason in *why, where a part has no derivative that is a kernel; a
-/// gradient that was given by hand (Body::gradients) is taken as it is.
+/// gradient that was given by hand (Body::gradients) is taken as it is. Those
+/// over rows of their own (turned_over) are a body without the others.
 ///
 /// - Comparisons, roundings, integers, bits, random numbers, places and indices
 ///   have the derivative 0.

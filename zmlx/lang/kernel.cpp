@@ -109,16 +109,26 @@ Expr Define::cotangent(int output) {
 }
 
 void Define::gradient(const Expr& input, Expr value) {
+  give_gradient(input, std::move(value), false);
+}
+
+void Define::row_gradient(const Expr& input, Expr value) {
+  give_gradient(input, std::move(value), true);
+}
+
+void Define::give_gradient(const Expr& input, Expr value, bool turned_over) {
   if (input->op != Op::Input) {
     throw internal_error("gradient: expected an input");
   }
   cotangents_ = true;
-  given_gradients_.emplace_back(input->input, std::move(value));
+  given_gradients_.push_back({input->input, std::move(value), turned_over});
 }
 
 void Define::finish() {
-  for (auto& [input, value] : given_gradients_) {
-    auto body = std::make_shared<Body>(Body{with_cotangents(body_), {}});
+  const auto inputs = with_cotangents(body_);
+  for (auto& [input, value, turned] : given_gradients_) {
+    auto body =
+        std::make_shared<Body>(Body{turned ? turned_over(inputs) : inputs, {}});
     body->outputs.push_back(gradient_output(body_, input, std::move(value)));
     body_.gradients[input] = std::move(body);
   }

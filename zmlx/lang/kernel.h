@@ -25,6 +25,7 @@ enum class Role : uint8_t {
 struct Input {
   std::string name;
   Role role = Role::Element;
+  bool operator==(const Input&) const = default;
 };
 
 /// An output to whose rows values are added: those of places that name one row
@@ -74,7 +75,8 @@ struct Body {
   /// open, say of a kernel that unpacks.
   std::vector<AxisLength> space = {};
   /// Gradients given by hand, by input: a body over the same inputs and then
-  /// one cotangent an output (lang/derive.h) with one output.
+  /// one cotangent an output (lang/derive.h) with one output. Their roles are
+  /// those of with_cotangents() or turned_over() of them.
   std::map<int, std::shared_ptr<const Body>> gradients = {};
 };
 
@@ -140,6 +142,11 @@ class ZMLX_API Define {
   /// The gradient of an input, where the derived one is not what is wanted: at
   /// each place, summed over the axes along which the input is broadcast.
   void gradient(const Expr& input, Expr value);
+  /// The gradient of a Row input, at each place of the input's own rows. In
+  /// `value` roles are turned over (lang/derive.h): what the kernel reads
+  /// through Pick has an element at the place, and its Element inputs and
+  /// cotangents are read through Pick.
+  void row_gradient(const Expr& input, Expr value);
 
   /// What values an input takes, where not any number will do.
   void fill(const Expr& input, Fill values);
@@ -168,7 +175,14 @@ class ZMLX_API Define {
   Body body_;
   std::vector<Case> cases_;
   std::map<std::string, Fill> fills_;
-  std::vector<std::pair<int, Expr>> given_gradients_;
+  struct GivenGradient {
+    int input;
+    Expr value;
+    bool turned_over;
+  };
+  void give_gradient(const Expr& input, Expr value, bool turned_over);
+
+  std::vector<GivenGradient> given_gradients_;
   bool cotangents_ = false; // were asked for
 };
 

@@ -35,7 +35,8 @@ inline constexpr int kMaxFormulaDepth = 256; // of parentheses and calls
 /// - Functions: those of formula_functions(). metal:: and kk_ before a name
 ///   are left out.
 /// - Conversions: (float)x, int(x), cast(int32, x); rounding to a stored type
-///   as(float16, x), (half)x. T stands for the type that is stored: (T)x is x.
+///   as(float16, x), (half)x, to that of an input as(input, x). T stands for
+///   the type that is stored: (T)x is x.
 /// - T s = ...; auto s = ...; are let s = ...;
 /// - Of a row: sum(x), mean(x), max_of(x), index(), width(), pick(x, i).
 /// - Stages: product(x, w), product(x, w, scales, biases, bits, group_size),

@@ -16,6 +16,7 @@
 #include "zmlx/op/convert.h"
 #include "zmlx/op/executables.h"
 #include "zmlx/op/reference.h"
+#include "zmlx/op/split.h"
 
 namespace zmlx::op {
 
@@ -63,6 +64,16 @@ void allocate(mx::array& out) {
         backend::cpu::release(
             static_cast<char*>(buffer.ptr()) + sizeof(size_t));
       }));
+}
+
+std::vector<mx::Dtype> output_types(
+    const Call& call,
+    const std::vector<mx::array>& inputs) {
+  std::vector<mx::Dtype> types;
+  for (auto type : lang::infer_types(call.body, types_of(inputs))) {
+    types.push_back(to_mlx(type));
+  }
+  return types;
 }
 
 class KernelNode final : public mx::Primitive {
@@ -204,7 +215,9 @@ class KernelNode final : public mx::Primitive {
       inputs.insert(inputs.end(), cotangents.begin(), cotangents.end());
       return op::apply(call, std::move(inputs), stream());
     }
-    count_fallback(call_->kernel, "its gradient: " + why);
+    if (!call_->split) {
+      count_fallback(call_->kernel, "its gradient: " + why);
+    }
     return mx::vjp(
                restricted(primals, wanted), chosen(primals, wanted), cotangents)
         .second;
@@ -220,8 +233,9 @@ class KernelNode final : public mx::Primitive {
     return out;
   }
 
-  // The reference as a function of some inputs: the others, such as packed
-  // weights and indices, have no derivative and must not be asked for one.
+  // What MLX can differentiate, as a function of some inputs: the others, such
+  // as packed weights and indices, have no derivative and must not be asked for
+  // one.
   std::function<std::vector<mx::array>(const std::vector<mx::array>&)>
   restricted(
       const std::vector<mx::array>& primals,
@@ -232,7 +246,9 @@ class KernelNode final : public mx::Primitive {
       for (size_t i = 0; i < argnums.size(); ++i) {
         all[argnums[i]] = given[i];
       }
-      return reference(call->body, all, Precision::Compute, s);
+      return call->split
+          ? apply_split(*call->split, all, output_types(*call, all), s)
+          : reference(call->body, all, Precision::Compute, s);
     };
   }
 
@@ -284,6 +300,9 @@ std::shared_ptr<const Call>
 make_call(std::string kernel, lang::Body body, lang::Attributes attributes) {
   auto call = std::make_shared<Call>();
   call->key = lang::content_key(body);
+  if (auto split = split_product(kernel, body, attributes)) {
+    call->split = std::make_shared<const Split>(std::move(*split));
+  }
   call->body = std::move(body);
   call->kernel = std::move(kernel);
   call->attributes = std::move(attributes);
@@ -317,11 +336,12 @@ std::vector<mx::array> apply(
          lang::infer_shapes(call->body, shapes_of(inputs))) {
       shapes.push_back(to_mlx(shape));
     }
-    for (auto type : lang::infer_types(call->body, types_of(inputs))) {
-      dtypes.push_back(to_mlx(type));
-    }
+    dtypes = output_types(*call, inputs);
   } catch (const UserError& error) {
     throw user_error("{}: {}", call->kernel, error.what());
+  }
+  if (call->split && call->split->reduces) {
+    return apply_split(*call->split, inputs, dtypes, stream);
   }
   return mx::array::make_arrays(
       std::move(shapes),

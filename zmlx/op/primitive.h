@@ -12,12 +12,15 @@
 #include "zmlx/lang/kernel.h"
 
 /// Kernels as nodes of MLX's graph. A node works under eval, async_eval, grad,
-/// vjp, jvp, vmap and compile. Gradients are kernels too (lang/derive.h), the
+/// vjp, jvp, vmap and compile. Gradients are kernels too (lang/derive.h), with
+/// MLX's matrix product where the body has a product (op/split.h), and the
 /// reference's (op/reference.h) where one cannot be derived; jvp and vmap are
 /// the reference's.
 namespace zmlx::op {
 
 namespace mx = mlx::core;
+
+struct Split;
 
 /// What a node of ours computes.
 struct Call {
@@ -25,6 +28,7 @@ struct Call {
   std::string kernel; // name in the catalogue, or of the formula
   lang::Attributes attributes;
   std::string key; // lang::content_key(body)
+  std::shared_ptr<const Split> split; // op/split.h; null where there is none
 
   /// The gradient of these inputs as a call, made when first asked for; null,
   /// with the reason in *why, where lang::derive has none.

@@ -11,7 +11,7 @@
 namespace zmlx::kernels {
 
 /// The attribute ignore_index of a loss that ignores nothing.
-inline constexpr int kNoIndex = std::numeric_limits<int>::min();
+inline constexpr int kNoIndex = -std::numeric_limits<int>::max();
 
 /// The cross entropy of one row, label_smoothing = e spreads the share e of the
 /// target evenly over all classes:

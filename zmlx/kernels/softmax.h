@@ -22,7 +22,7 @@ inline lang::Expr softmax_where(const lang::Expr& mask, const lang::Expr& x) {
   auto largest = lang::max_of(lang::select(mask, x, none));
   auto m = lang::stop_gradient(lang::select(any, largest, 0.0));
   auto e = lang::exp(lang::select(mask, x - m, none));
-  return e / lang::select(any, lang::sum(e), 1.0);
+  return lang::select(mask, e / lang::select(any, lang::sum(e), 1.0), 0.0);
 }
 
 /// The same in MLX's own operations.

@@ -32,6 +32,7 @@ void define_halves(lang::Define& k, Gate gate, bool with_bias) {
   std::optional<Expr> bias;
   if (with_bias) {
     bias = k.input("bias", lang::Role::Row);
+    k.fill(*bias, {{}, -0.5, 0.5});
   }
   const auto at = [&](const Expr& place) {
     auto value = lang::pick(x, place);

@@ -29,12 +29,21 @@ nlohmann::ordered_json to_json(const op::Op& kernel) {
   }
   return {
       {"name", kernel.name()},
+      {"aliases", op::aliases_of(kernel)},
       {"summary", kernel.summary()},
       {"inputs", names_of(defined.body().inputs)},
       {"outputs", outputs},
       {"attributes", defined.attributes()},
       {"formula", lang::print(defined.body())},
       {"cases", defined.listed_cases().size()}};
+}
+
+std::string meaning(const op::Op& kernel) {
+  const auto others = op::aliases_of(kernel);
+  return others.empty()
+      ? kernel.summary()
+      : fmt::format(
+            "{}; also named {}", kernel.summary(), fmt::join(others, ", "));
 }
 
 int run_kernels(bool json) {
@@ -51,7 +60,7 @@ int run_kernels(bool json) {
     table.add_row(
         {kernel->name(),
          fmt::format("{}", fmt::join(names_of(kernel->body().inputs), ", ")),
-         kernel->summary()});
+         meaning(*kernel)});
   }
   write(
       stdout,

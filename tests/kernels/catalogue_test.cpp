@@ -42,10 +42,9 @@ TEST(Catalogue, NamesAreSortedAndEachKernelHasCasesAndAMeaning) {
     const auto defined = kernel->define();
     EXPECT_FALSE(defined.listed_cases().empty());
     for (const auto& c : defined.listed_cases()) {
-      EXPECT_EQ(c.shapes.size(), defined.body().inputs.size()) << c.name;
-      EXPECT_NO_THROW(
-          lang::infer_shapes(kernel->define(c.attributes).body(), c.shapes))
-          << c.name;
+      const auto body = kernel->body(c.attributes);
+      EXPECT_EQ(c.shapes.size(), body.inputs.size()) << c.name;
+      EXPECT_NO_THROW(lang::infer_shapes(body, c.shapes)) << c.name;
     }
     last = kernel->name();
   }
@@ -53,11 +52,11 @@ TEST(Catalogue, NamesAreSortedAndEachKernelHasCasesAndAMeaning) {
 
 TEST(Catalogue, UnknownNamesAndAttributesAreNamedWithTheNearest) {
   try {
-    op::find_op("swiglu");
+    op::find_op("swiglu_aoi");
     FAIL();
   } catch (const UserError& error) {
     EXPECT_NE(
-        std::string(error.what()).find("Did you mean 'swiglu2'?"),
+        std::string(error.what()).find("Did you mean 'swiglu_oai'?"),
         std::string::npos)
         << error.what();
   }
@@ -65,6 +64,18 @@ TEST(Catalogue, UnknownNamesAndAttributesAreNamedWithTheNearest) {
   EXPECT_THROW(rope.with({{"dim", 64}}), UserError);
   EXPECT_THROW(quantized_matmul.with({{"bits", 4.5}}), UserError);
   EXPECT_THROW(dequantize_affine_packed.with({{"bits", 7}}), UserError);
+}
+
+TEST(Catalogue, OtherNamesAreTheSameKernel) {
+  EXPECT_EQ(&op::find_op("fused_add_rmsnorm"), &add_rms_norm);
+  EXPECT_EQ(&rmsnorm_residual, &add_rms_norm);
+  EXPECT_EQ(&op::find_op("fused_add_layernorm"), &layernorm_residual);
+  EXPECT_EQ(
+      op::aliases_of(add_rms_norm),
+      (std::vector<std::string>{
+          "fused_add_rmsnorm", "residual_rmsnorm", "rmsnorm_residual"}));
+  EXPECT_TRUE(op::aliases_of(rmsnorm).empty());
+  EXPECT_THROW(op::alias("rmsnorm", add_rms_norm), InternalError);
 }
 
 class Rope : public testing::TestWithParam<std::tuple<int, bool>> {};

@@ -15,7 +15,7 @@ lang::Case same_shape(int inputs, const lang::Shape& shape) {
 
 } // namespace
 
-std::vector<lang::Case> map_cases(int inputs) {
+std::vector<lang::Case> map_cases(int inputs, int scalars) {
   std::vector<lang::Case> cases;
   for (const lang::Shape& shape : std::vector<lang::Shape>{
            {}, {0}, {3, 0}, {1}, {7}, {31, 37}, {2, 3, 5, 16}, {61, 1031}}) {
@@ -33,6 +33,9 @@ std::vector<lang::Case> map_cases(int inputs) {
     c.shapes[0] = {};
     c.name = "() with (64)";
     cases.push_back(c);
+  }
+  for (auto& c : cases) {
+    c.shapes.insert(c.shapes.end(), scalars, lang::Shape{});
   }
   return cases;
 }
@@ -68,6 +71,31 @@ std::vector<lang::Case> scan_cases() {
         cases.push_back(std::move(c));
       }
     }
+  }
+  return cases;
+}
+
+std::vector<lang::Case> with_attributes(
+    std::vector<lang::Case> cases,
+    std::vector<lang::Case> more,
+    const lang::Attributes& attributes) {
+  for (auto& c : more) {
+    for (const auto& [name, value] : attributes) {
+      c.name += fmt::format(", {} {}", name, value);
+    }
+    c.attributes = attributes;
+    cases.push_back(std::move(c));
+  }
+  return cases;
+}
+
+std::vector<lang::Case> halves_cases(int weights) {
+  std::vector<lang::Case> cases;
+  for (const lang::Shape& shape : std::vector<lang::Shape>{
+           {0, 10}, {4, 0}, {1, 2}, {14}, {3, 62}, {2, 3, 128}, {5, 4098}}) {
+    auto c = same_shape(1, shape);
+    c.shapes.insert(c.shapes.end(), weights, lang::Shape{shape.back()});
+    cases.push_back(std::move(c));
   }
   return cases;
 }

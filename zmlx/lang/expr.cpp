@@ -149,6 +149,14 @@ Expr as(Type type, Expr x) {
       new Node{.op = Op::As, .args = {std::move(x)}, .type = type});
 }
 
+Expr as(const Expr& input, Expr x) {
+  if (input->op != Op::Input) {
+    throw internal_error("as: expected a type or an input");
+  }
+  return from_node(
+      new Node{.op = Op::As, .args = {std::move(x)}, .input = input->input});
+}
+
 Expr cast(Type type, Expr x) {
   return from_node(
       new Node{.op = Op::Cast, .args = {std::move(x)}, .type = type});
@@ -283,6 +291,11 @@ Expr replace(
     weight.scales = renumber(weight.scales, replacements);
     weight.biases = renumber(weight.biases, replacements);
     return product(std::move(args[0]), weight);
+  }
+  if (node.op == Op::As && node.input >= 0) {
+    const Expr& by = replacement_of(node.input, replacements);
+    return by->op == Op::Cast ? as(by->type, std::move(args[0]))
+                              : as(by, std::move(args[0]));
   }
   return changed ? with_args(node, std::move(args)) : tree;
 }

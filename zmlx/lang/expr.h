@@ -23,7 +23,8 @@ enum class Op : uint8_t {
   RowIndex, // which row this is, row-major among all of the space, int32
   Extent, // the length of axis `value` of input `input`, int32
   // One operand.
-  As, // rounded to `type` and back: a value that the graph stored
+  As, // rounded to `type` and back: a value that the graph stored; to the type
+  // of input `input` where that is one
   Cast, // converted to compute_type(`type`), as C++ converts
   Stop, // the operand; a constant to derivatives
   Random, // 32 random bits of this place, uint32; see random() below
@@ -154,7 +155,7 @@ struct ZMLX_API Node {
   /// Constant; Attention: the scale; Extent: the axis, negative from the end;
   /// CumSum: the ScanOrder; Top*: how many.
   double value = 0;
-  int input = -1; // Input, Extent
+  int input = -1; // Input, Extent, As
   Type type = Type::F32; // As, Cast; Constant: I32 or F32 as it was written
   Weight weight; // Product
 
@@ -166,6 +167,8 @@ struct ZMLX_API Node {
 ZMLX_API Expr make(Op op, std::vector<Expr> args);
 ZMLX_API Expr input(int number);
 ZMLX_API Expr as(Type type, Expr x);
+/// Rounded to the type in which an input is stored.
+ZMLX_API Expr as(const Expr& input, Expr x);
 ZMLX_API Expr cast(Type type, Expr x);
 ZMLX_API Expr product(Expr x, Weight weight);
 /// q (B, H, 1, D), k and v (B, H_kv, capacity, D) and a 0-d length: softmax of
@@ -191,7 +194,8 @@ ZMLX_API bool equal(const Expr& a, const Expr& b);
 
 /// The tree with each Input replaced by replacements[input]. Sub-trees that
 /// were shared stay shared. Inputs that hold a weight must be replaced by
-/// inputs (InternalError).
+/// inputs, those whose type an As takes by inputs or Casts, which say the type
+/// (InternalError).
 ZMLX_API Expr
 substitute(const Expr& tree, const std::vector<Expr>& replacements);
 

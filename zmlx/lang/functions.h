@@ -5,7 +5,8 @@
 namespace zmlx::lang {
 
 // Composites: formulas over the primitives, each in the form that is stable
-// for every finite argument and keeps NaN. "A row" is the last axis.
+// for every finite argument, keeps NaN, and has the right derivative also where
+// its parts have kinks. "A row" is the last axis.
 
 // clang-format off
 inline Expr square(Expr x) { return x * x; }
@@ -38,7 +39,8 @@ inline Expr sinh(Expr x) {
 inline Expr cosh(Expr x) { return 0.5 * (exp(x) + exp(-x)); }
 /// log(exp(a) + exp(b)).
 inline Expr logaddexp(Expr a, Expr b) {
-  return max(a, b) + log1p(exp(-abs(a - b)));
+  Expr d = a - b;
+  return max(a, b) + log1p(exp(select(d > 0, -d, d)));
 }
 
 inline Expr relu(Expr x) { return max(x, 0); }
@@ -50,9 +52,11 @@ inline Expr gelu(Expr x) { return 0.5 * x * (1.0 + erf(x * 0.7071067811865476));
 inline Expr gelu_tanh(Expr x) {
   return 0.5 * x * (1.0 + tanh(0.7978845608 * (x + 0.044715 * x * x * x)));
 }
-inline Expr softplus(Expr x) { return max(x, 0) + log1p(exp(-abs(x))); }
+inline Expr softplus(Expr x) { return max(x, 0) + log1p(exp(select(x > 0, -x, x))); }
 inline Expr mish(Expr x) { return x * tanh(softplus(x)); }
-inline Expr elu(Expr x, Expr alpha) { return select(x > 0, x, alpha * expm1(x)); }
+inline Expr elu(Expr x, Expr alpha) {
+  return select(x > 0, x, alpha * expm1(select(x > 0, 0, x)));
+}
 
 /// Even in [0, 1): the upper 24 bits, as many as float32 holds exactly.
 inline Expr uniform(Expr seed) {
@@ -67,8 +71,14 @@ inline Expr softmax(Expr x) {
   Expr e = exp(x - stop_gradient(max_of(x)));
   return e / sum(e);
 }
+/// The maximum where it is finite, else 0, so that a row of -inf has the sum 0
+/// and one with +inf the sum inf.
+inline Expr finite_max(Expr x) {
+  Expr m = max_of(x);
+  return stop_gradient(select(m - m == 0, m, 0.0));
+}
 inline Expr logsumexp(Expr x) {
-  Expr m = stop_gradient(max_of(x));
+  Expr m = finite_max(x);
   return m + log(sum(exp(x - m)));
 }
 inline Expr log_softmax(Expr x) {

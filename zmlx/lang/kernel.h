@@ -25,6 +25,7 @@ enum class Role : uint8_t {
 struct Input {
   std::string name;
   Role role = Role::Element;
+  bool operator==(const Input&) const = default;
 };
 
 /// An output to whose rows values are added: those of places that name one row

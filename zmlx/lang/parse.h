@@ -44,8 +44,8 @@ inline constexpr size_t kMaxNameBytes = 64;
 ///   are left out, but metal::select(no, yes, condition) has Metal's order and
 ///   metal::round rounds halves away from 0 (round(x): to even).
 /// - Conversions: (float)x, int(x), static_cast<float>(x), cast(int32, x);
-///   rounding to a stored type as(float16, x), (half)x. T stands for the type
-///   that is stored: (T)x is x.
+///   rounding to a stored type as(float16, x), (half)x, to that of an input
+///   as(input, x). T stands for the type that is stored: (T)x is x.
 /// - T s = ...; auto s = ...; are let s = ...; a name is given once.
 /// - Of a row: sum(x), mean(x), max_of(x), index(), width(), pick(x, i),
 ///   cumsum(x), cumsum(x, reverse, exclusive) with 0 or 1,

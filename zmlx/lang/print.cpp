@@ -187,7 +187,9 @@ class Printer {
 
   std::string call_text(const Node& node) const {
     std::string text = fmt::format("{}(", name_of(node.op));
-    if (node.op == Op::As || node.op == Op::Cast) {
+    if (node.op == Op::As && node.input >= 0) {
+      text += input_name(node.input) + ", ";
+    } else if (node.op == Op::As || node.op == Op::Cast) {
       text += fmt::format("{}, ", name_of(node.type));
     }
     for (size_t i = 0; i < node.args.size(); ++i) {

@@ -5,6 +5,7 @@
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/derive.h"
 #include "zmlx/op/convert.h"
+#include "zmlx/op/split.h"
 
 namespace zmlx::op {
 
@@ -19,7 +20,8 @@ Call::Call(std::string name, lang::Body b, lang::Attributes a)
     : body(std::move(b)),
       kernel(std::move(name)),
       attributes(std::move(a)),
-      key(lang::content_key(body)) {}
+      key(lang::content_key(body)),
+      split(split_product(kernel, body, attributes)) {}
 
 bool Call::Seen::fits(const std::vector<mx::array>& inputs) const {
   return std::equal(

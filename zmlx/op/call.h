@@ -15,6 +15,8 @@ namespace zmlx::op {
 
 namespace mx = mlx::core;
 
+struct Split;
+
 /// What a node of ours computes, and what is known of it after the first use.
 /// Safe from any thread.
 class ZMLX_API Call {
@@ -25,6 +27,7 @@ class ZMLX_API Call {
   const std::string kernel; // name in the catalogue, or of the formula
   const lang::Attributes attributes;
   const std::string key; // lang::content_key(body)
+  const std::shared_ptr<const Split> split; // op/split.h; null: there is none
 
   struct Results {
     std::vector<mx::Shape> shapes;

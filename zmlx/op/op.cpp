@@ -15,13 +15,20 @@ namespace {
 
 struct Registry {
   std::mutex mutex;
-  std::map<std::string, const Op*> by_name;
+  std::map<std::string, const Op*> by_name; // other names too
 };
 
 // Made when the first kernel registers, which may be before main.
 Registry& registry() {
   static auto* instance = new Registry;
   return *instance;
+}
+
+void enter(const std::string& name, const Op& kernel) {
+  std::lock_guard lock(registry().mutex);
+  if (!registry().by_name.emplace(name, &kernel).second) {
+    throw internal_error("two kernels are named '{}'", name);
+  }
 }
 
 } // namespace
@@ -71,10 +78,7 @@ Op::Op(
     : Kernel(std::move(name), std::move(summary), std::move(define)),
       mlx_(std::move(mlx)),
       family_(std::filesystem::path(where.file_name()).stem().string()) {
-  std::lock_guard lock(registry().mutex);
-  if (!registry().by_name.emplace(this->name(), this).second) {
-    throw internal_error("two kernels are named '{}'", this->name());
-  }
+  enter(this->name(), *this);
 }
 
 BoundOp Op::with(const lang::Attributes& attributes) const {
@@ -96,18 +100,37 @@ std::vector<const Op*> catalogue() {
   std::lock_guard lock(registry().mutex);
   std::vector<const Op*> list;
   for (const auto& [name, op] : registry().by_name) {
-    list.push_back(op);
+    if (name == op->name()) {
+      list.push_back(op);
+    }
   }
   return list;
 }
 
-const Op& find_op(const std::string& name) {
+const Op& alias(std::string name, const Op& kernel) {
+  enter(name, kernel);
+  return kernel;
+}
+
+std::vector<std::string> aliases_of(const Op& kernel) {
+  std::lock_guard lock(registry().mutex);
   std::vector<std::string> names;
-  for (const auto* op : catalogue()) {
-    if (op->name() == name) {
+  for (const auto& [name, op] : registry().by_name) {
+    if (op == &kernel && name != op->name()) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+const Op& find_op(const std::string& name) {
+  std::lock_guard lock(registry().mutex);
+  std::vector<std::string> names;
+  for (const auto& [known, op] : registry().by_name) {
+    if (known == name) {
       return *op;
     }
-    names.push_back(op->name());
+    names.push_back(known);
   }
   throw user_error(
       "no kernel is named '{}'.{} `zmlx kernels` lists them.",

@@ -117,9 +117,20 @@ class ZMLX_API Op : public lang::Kernel {
   mutable std::map<lang::Attributes, std::shared_ptr<const Call>> calls_;
 };
 
-/// The kernels of this program, by name.
+/// The kernels of this program, by name; each once.
 ZMLX_API std::vector<const Op*> catalogue();
-/// UserError, with the nearest name, where there is none.
+/// By its name or another name of it. UserError, with the nearest name, where
+/// there is none.
 ZMLX_API const Op& find_op(const std::string& name);
+
+/// Enters another name of a kernel:
+///
+///   inline const Op& rmsnorm_residual = alias("rmsnorm_residual",
+///   add_rms_norm);
+///
+/// InternalError where the name is taken.
+ZMLX_API const Op& alias(std::string name, const Op& kernel);
+/// The other names of a kernel, sorted.
+ZMLX_API std::vector<std::string> aliases_of(const Op& kernel);
 
 } // namespace zmlx::op

@@ -19,6 +19,7 @@
 #include "zmlx/op/convert.h"
 #include "zmlx/op/executables.h"
 #include "zmlx/op/reference.h"
+#include "zmlx/op/split.h"
 
 namespace zmlx::op {
 
@@ -241,7 +242,9 @@ class KernelNode final : public mx::Primitive {
       }
       return op::apply(call, std::move(inputs), stream());
     }
-    count_fallback(call_->kernel, "its gradient: " + why);
+    if (!call_->split) {
+      count_fallback(call_->kernel, "its gradient: " + why);
+    }
     return mx::vjp(
                restricted(primals, wanted), chosen(primals, wanted), cotangents)
         .second;
@@ -279,8 +282,9 @@ class KernelNode final : public mx::Primitive {
     return out;
   }
 
-  // The reference as a function of some inputs: the others, such as packed
-  // weights and indices, have no derivative and must not be asked for one.
+  // What MLX can differentiate, as a function of some inputs: the others, such
+  // as packed weights and indices, have no derivative and must not be asked for
+  // one.
   std::function<std::vector<mx::array>(const std::vector<mx::array>&)>
   restricted(
       const std::vector<mx::array>& primals,
@@ -291,7 +295,9 @@ class KernelNode final : public mx::Primitive {
       for (size_t i = 0; i < argnums.size(); ++i) {
         all[argnums[i]] = given[i];
       }
-      return reference(call->body, all, Precision::Compute, s);
+      return call->split
+          ? apply_split(*call->split, all, call->results(all)->dtypes, s)
+          : reference(call->body, all, Precision::Compute, s);
     };
   }
 
@@ -344,6 +350,9 @@ std::vector<mx::array> apply(
     std::vector<mx::array> inputs,
     mx::StreamOrDevice stream) {
   const auto results = call->results(inputs);
+  if (call->split && call->split->reduces) {
+    return apply_split(*call->split, inputs, results->dtypes, stream);
+  }
   auto node = std::make_shared<KernelNode>(mx::to_stream(stream), call);
   if (results->shapes.size() == 1) {
     return {mx::array(

@@ -450,15 +450,10 @@ class Evaluator {
     const bool integer = !mx::issubdtype(own, mx::floating);
     switch (n.op) {
       case Op::As: {
+        const auto type = n.input < 0 ? n.type : type_of(inputs_[n.input]);
         auto a = array_of(v, {});
         return {
-            mx::astype(
-                mx::astype(a, to_mlx(n.type), s_),
-                precision_ == Precision::Double && lang::is_float(n.type)
-                    ? mx::float64
-                    : compute(n.type),
-                s_),
-            {}};
+            mx::astype(mx::astype(a, to_mlx(type), s_), compute(type), s_), {}};
       }
       case Op::Cast:
         return {array_of(v, compute(n.type)), {}};

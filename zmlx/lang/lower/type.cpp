@@ -250,7 +250,8 @@ class Typing {
       case Op::TopPlaces:
         return row_to_row(node);
       case Op::As:
-        return round(node.type, arg(node, 0));
+        return round(
+            node.input < 0 ? node.type : inputs_.at(node.input), arg(node, 0));
       case Op::Cast:
         return {operand(arg(node, 0), compute_type(node.type))};
       case Op::Pick:

@@ -105,7 +105,10 @@ Expr Parser::typed_call(const Token& name) {
   const Token& open = take();
   const Token& word = take();
   auto type = find_type(word.text);
-  if (!type) {
+  auto like = names_.find(std::string(word.text));
+  const bool as_input = name.text == "as" && like != names_.end() &&
+      like->second->op == Op::Input;
+  if (!type && !as_input) {
     fail_at(
         word,
         fmt::format(
@@ -116,7 +119,10 @@ Expr Parser::typed_call(const Token& name) {
   expect(",", "after the type");
   Expr value = expression();
   close(open);
-  return name.text == "as" ? as(*type, value) : cast(*type, value);
+  if (name.text == "cast") {
+    return cast(*type, value);
+  }
+  return type ? as(*type, value) : as(like->second, value);
 }
 
 Expr Parser::cumsum_call(const Token& name) {

@@ -53,6 +53,7 @@ constexpr Function kFunctions[] = {
     primitive<Op::Sum>("sum", 1), primitive<Op::Prod>("prod", 1),
     primitive<Op::MaxOf>("max_of", 1), primitive<Op::MinOf>("min_of", 1),
     primitive<Op::ArgMax>("argmax", 1), primitive<Op::ArgMin>("argmin", 1),
+    primitive<Op::Stop>("stop_gradient", 1),
     one("mean", [](const Args& a) { return mean(a[0]); }),
     one("var", [](const Args& a) { return var(a[0]); }),
     one("softmax", [](const Args& a) { return softmax(a[0]); }),

@@ -1,0 +1,1 @@
+#include "zmlx/kernels/dropout.h"

@@ -194,6 +194,28 @@ TEST(Gates, OddRowsAreRefused) {
   EXPECT_THROW(swiglu(mx::ones({2, 5})), UserError);
 }
 
+// The gradient of a gradient is the reference's where it is no kernel.
+TEST(Gradients, OfGradients) {
+  const auto x = normal({3, 8}, 1);
+  const auto twice = [&](auto f) {
+    return gradient(
+        [&](const mx::array& a) { return mx::square(gradient(f, a)); }, x);
+  };
+  const auto gate = [](const mx::array& a) {
+    const auto parts = mx::split(a, 2, -1);
+    return parts[0] * mx::sigmoid(parts[0]) * parts[1];
+  };
+  expect_near(
+      twice([](const mx::array& a) { return swiglu(a); }), twice(gate), 1e-5);
+  const auto ours = [](const mx::array& a) {
+    return mx::square(softmax_lastdim(a));
+  };
+  const auto theirs = [](const mx::array& a) {
+    return mx::square(mx::softmax(a, -1));
+  };
+  expect_near(twice(ours), twice(theirs), 1e-5);
+}
+
 // Nothing to compute is no error, forward or backward.
 TEST(Gradients, OfEmptyArrays) {
   for (const auto* kernel : std::initializer_list<const op::Op*>{

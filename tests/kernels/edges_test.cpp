@@ -8,7 +8,6 @@
 #include "tests/op/support.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/kernels/activations.h"
-#include "zmlx/kernels/fused.h"
 #include "zmlx/kernels/loss.h"
 #include "zmlx/kernels/norms.h"
 #include "zmlx/kernels/optimizers.h"
@@ -176,18 +175,6 @@ TEST(Adamw, MomentsOfFloat32BesideNarrowParameters) {
     p = next[0], m = next[1], v = next[2];
     p64 = in_float64({p})[0]; // what the next step reads
   }
-}
-
-TEST(Scatter, RowsThatAreNamedOftenAddUp) {
-  const mx::array indices({2, 0, 2, 2});
-  const mx::array updates({1.f, 2.f, 3.f, 4.f, 5.f, 6.f, 7.f, 8.f}, {4, 2});
-  const auto scatter = scatter_add.with({{"rows", 4}});
-  EXPECT_EQ(
-      values(scatter(indices, updates)),
-      (std::vector<double>{3, 4, 0, 0, 13, 16, 0, 0}));
-  EXPECT_EQ(
-      values(gather_add(updates, indices, updates)),
-      (std::vector<double>{6, 8, 4, 6, 10, 12, 12, 14}));
 }
 
 TEST(Gates, OddRowsAreRefused) {

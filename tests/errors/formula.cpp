@@ -250,9 +250,9 @@ const std::vector<Wrong> kWrong = {
      R"(formula, line 1, column 8: expected a function after '::', got '1'
   metal::1
          ^)"},
-    {"as(x, y)",
-     R"(formula, line 1, column 4: expected a type such as float16 in as(type, x), got 'x'
-  as(x, y)
+    {"as(z, y)",
+     R"(formula, line 1, column 4: expected a type such as float16 in as(type, x), got 'z'
+  as(z, y)
      ^)"},
     {"as(float16 x)",
      R"(formula, line 1, column 12: expected ',' after the type, got 'x'

@@ -8,7 +8,6 @@
 #include "tests/op/support.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/kernels/activations.h"
-#include "zmlx/kernels/fused.h"
 #include "zmlx/kernels/loss.h"
 #include "zmlx/kernels/norms.h"
 #include "zmlx/kernels/optimizers.h"
@@ -178,20 +177,30 @@ TEST(Adamw, MomentsOfFloat32BesideNarrowParameters) {
   }
 }
 
-TEST(Scatter, RowsThatAreNamedOftenAddUp) {
-  const mx::array indices({2, 0, 2, 2});
-  const mx::array updates({1.f, 2.f, 3.f, 4.f, 5.f, 6.f, 7.f, 8.f}, {4, 2});
-  const auto scatter = scatter_add.with({{"rows", 4}});
-  EXPECT_EQ(
-      values(scatter(indices, updates)),
-      (std::vector<double>{3, 4, 0, 0, 13, 16, 0, 0}));
-  EXPECT_EQ(
-      values(gather_add(updates, indices, updates)),
-      (std::vector<double>{6, 8, 4, 6, 10, 12, 12, 14}));
-}
-
 TEST(Gates, OddRowsAreRefused) {
   EXPECT_THROW(swiglu(mx::ones({2, 5})), UserError);
+}
+
+// The gradient of a gradient is the reference's where it is no kernel.
+TEST(Gradients, OfGradients) {
+  const auto x = normal({3, 8}, 1);
+  const auto twice = [&](auto f) {
+    return gradient(
+        [&](const mx::array& a) { return mx::square(gradient(f, a)); }, x);
+  };
+  const auto gate = [](const mx::array& a) {
+    const auto parts = mx::split(a, 2, -1);
+    return parts[0] * mx::sigmoid(parts[0]) * parts[1];
+  };
+  expect_near(
+      twice([](const mx::array& a) { return swiglu(a); }), twice(gate), 1e-5);
+  const auto ours = [](const mx::array& a) {
+    return mx::square(softmax_lastdim(a));
+  };
+  const auto theirs = [](const mx::array& a) {
+    return mx::square(mx::softmax(a, -1));
+  };
+  expect_near(twice(ours), twice(theirs), 1e-5);
 }
 
 // Nothing to compute is no error, forward or backward.

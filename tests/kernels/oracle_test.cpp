@@ -100,8 +100,6 @@ const Checked kChecked[] = {
     {&add_bias, {}, OpClass::map},
     {&bias_silu, {}, OpClass::map},
     {&bias_gelu_tanh, {}, OpClass::map},
-    {&gather_add, {}, OpClass::map},
-    {&scatter_add, {}},
     // In 16 bits MLX's product is rounded before a gradient's kernel reads it.
     {&linear_bias_silu, {}, OpClass::product, kFloat32},
     {&linear_bias_gelu, {}, OpClass::product, kFloat32},

@@ -30,7 +30,8 @@ const Definition kGate = [](lang::Define& k) {
 const Definition kNorm = [](lang::Define& k) {
   auto x = k.input("x");
   auto y = lang::product(x, k.weight("w", 0, 0));
-  k.output(lang::rms_norm(y, k.input("g"), k.scalar("eps")));
+  auto g = k.input("g"), eps = k.scalar("eps");
+  k.output(lang::rms_norm(y, g, eps));
 };
 
 mx::array normal(const mx::Shape& shape, uint64_t seed) {

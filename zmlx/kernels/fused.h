@@ -5,8 +5,8 @@
 #include "zmlx/lang/functions.h"
 #include "zmlx/op/op.h"
 
-/// Element-wise kernels of several inputs (broadcasting as MLX), products with
-/// something done to their result, and rows that are gathered or scattered.
+/// Element-wise kernels of several inputs (broadcasting as MLX), and products
+/// with something done to their result.
 namespace zmlx::kernels {
 
 /// y = f(x + bias), bias (D,).
@@ -21,10 +21,6 @@ lang::Kernel::Definition biased(Function f) {
 
 /// x (..., K), w (M, K), a vector (M,), then `scalars` numbers.
 ZMLX_API std::vector<lang::Case> linear_cases(int scalars = 0);
-/// src (V, D), indices (...), other (..., D).
-ZMLX_API std::vector<lang::Case> gather_cases();
-/// indices (...), updates (..., D).
-ZMLX_API std::vector<lang::Case> scatter_cases();
 
 /// f of all inputs, in MLX's own operations.
 template <typename Function>
@@ -155,45 +151,5 @@ ZMLX_API inline const op::Op linear_rmsnorm{
           in[2],
           in_mlx::number(in[3]));
     })};
-
-/// src (V, D), indices (...) integer, other (..., D) give (..., D). An index
-/// outside of src is an error on the CPU, and reads 0 elsewhere.
-ZMLX_API inline const op::Op gather_add{
-    "gather_add",
-    "out[m] = src[indices[m]] + other[m]",
-    [](lang::Define& k) {
-      auto src = k.input("src", lang::Role::Table);
-      auto indices = k.input("indices", lang::Role::EachRow);
-      auto other = k.input("other");
-      k.output_like(lang::take(src, indices) + other, other);
-      k.cases(gather_cases());
-    },
-    inputs_in_mlx([](const in_mlx::Arrays& in) {
-      return mlx::core::take(in[0], in[1], 0) + in[2];
-    })};
-
-/// indices (...) integer, updates (..., D) give (rows, D). Updates of one row
-/// are added in their order: the same bits every run. An index outside is an
-/// error on the CPU, and left out elsewhere.
-ZMLX_API inline const op::Op scatter_add{
-    "scatter_add",
-    "out[indices[m]] += updates[m], from 0; attribute rows",
-    [](lang::Define& k) {
-      auto indices = k.input("indices", lang::Role::EachRow);
-      auto updates = k.input("updates");
-      k.output_rows(updates, indices, k.attribute("rows", 1));
-      k.cases(scatter_cases());
-    },
-    [](const in_mlx::Arrays& in, const lang::Attributes& attributes) {
-      namespace mx = mlx::core;
-      const int width = in[1].shape(-1);
-      const auto start = mx::zeros(
-          {static_cast<int>(attributes.at("rows")), width}, in[1].dtype());
-      return in_mlx::Arrays{mx::scatter_add(
-          start,
-          mx::flatten(in[0]),
-          mx::reshape(in[1], {static_cast<int>(in[0].size()), 1, width}),
-          0)};
-    }};
 
 } // namespace zmlx::kernels

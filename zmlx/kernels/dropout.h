@@ -12,11 +12,6 @@
 /// gradient.
 namespace zmlx::kernels {
 
-/// Evenly drawn from [0, 1), a multiple of 2^-24.
-inline lang::Expr uniform(const lang::Expr& bits) {
-  return lang::cast(lang::Type::F32, bits >> 8) * 0x1p-24;
-}
-
 /// x with the dropout of scalars "p" and "seed", which this defines.
 inline lang::Expr dropped(lang::Define& k, const lang::Expr& x) {
   auto p = k.scalar("p"), seed = k.scalar("seed");
@@ -24,7 +19,7 @@ inline lang::Expr dropped(lang::Define& k, const lang::Expr& x) {
   k.fill(seed, {lang::Type::U64, 0, 1e6});
   // All is dropped where p = 1: there is nothing to divide then.
   auto kept = lang::select(p < 1, 1 - p, 1.0);
-  return lang::select(uniform(lang::random(seed)) >= p, x / kept, 0.0);
+  return lang::select(lang::uniform(seed) >= p, x / kept, 0.0);
 }
 
 ZMLX_API inline const op::Op dropout{

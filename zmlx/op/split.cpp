@@ -4,6 +4,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "zmlx/op/primitive.h"
+
 namespace zmlx::op {
 
 namespace {

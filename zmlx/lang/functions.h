@@ -37,17 +37,18 @@ inline Expr softplus(Expr x) { return max(x, 0) + log1p(exp(-abs(x))); }
 inline Expr mish(Expr x) { return x * tanh(softplus(x)); }
 inline Expr elu(Expr x, Expr alpha) { return select(x > 0, x, alpha * expm1(x)); }
 
-// Of a row.
+// Of a row. The largest value only keeps exp within range: it cancels, so that
+// no derivative flows through it.
 inline Expr softmax(Expr x) {
-  Expr e = exp(x - max_of(x));
+  Expr e = exp(x - stop_gradient(max_of(x)));
   return e / sum(e);
 }
 inline Expr logsumexp(Expr x) {
-  Expr m = max_of(x);
+  Expr m = stop_gradient(max_of(x));
   return m + log(sum(exp(x - m)));
 }
 inline Expr log_softmax(Expr x) {
-  Expr d = x - max_of(x);
+  Expr d = x - stop_gradient(max_of(x));
   return d - log(sum(exp(d)));
 }
 /// Of the population, about the mean: a pass for each.

@@ -27,26 +27,61 @@ using lang::Type;
 
 // ------------------------------------------------------------ loops
 
+// What a loop knows of its arguments, by value: stores may not change it.
 template <typename T>
-HWY_INLINE const T* at(const BlockArgs& a, int operand, size_t i) {
-  return static_cast<const T*>(a.in[operand]) + (i & a.mask[operand]);
-}
+struct Operand {
+  const T* from;
+  size_t mask;
+
+  HWY_INLINE Operand(const BlockArgs& a, int number)
+      : from(static_cast<const T*>(a.in[number])), mask(a.mask[number]) {}
+  HWY_INLINE const T* at(size_t i) const {
+    return from + (i & mask);
+  }
+};
 
 template <typename T>
-HWY_INLINE void fetch(const BlockArgs& a, size_t i) {
-  for (int k = 0; k < a.fetches; ++k) {
-    hwy::Prefetch(static_cast<const T*>(a.fetch[k]) + i);
-  }
-}
+struct Result {
+  T* to;
+  bool stream;
 
-template <class D, class V, typename T>
-HWY_INLINE void put(const BlockArgs& a, D d, V v, T* out) {
-  if (a.stream) {
-    hn::Stream(v, d, out);
-  } else {
-    hn::StoreU(v, d, out);
+  HWY_INLINE explicit Result(const BlockArgs& a)
+      : to(static_cast<T*>(a.out)), stream(a.stream) {}
+  template <class D, class V>
+  HWY_INLINE void put(D d, V v, size_t i) const {
+    if (stream) {
+      hn::Stream(v, d, to + i);
+    } else {
+      hn::StoreU(v, d, to + i);
+    }
   }
-}
+};
+
+template <typename T>
+struct Fetches {
+  const T* from[kMaxFetches];
+  int count;
+
+  HWY_INLINE explicit Fetches(const BlockArgs& a) : count(a.fetches) {
+    for (int k = 0; k < kMaxFetches; ++k) {
+      from[k] = static_cast<const T*>(a.fetch[k]);
+    }
+  }
+  HWY_INLINE void at(size_t i) const {
+    if (count > 0) {
+      hwy::Prefetch(from[0] + i);
+      if (count > 1) {
+        hwy::Prefetch(from[1] + i);
+        if (count > 2) {
+          hwy::Prefetch(from[2] + i);
+          if (count > 3) {
+            hwy::Prefetch(from[3] + i);
+          }
+        }
+      }
+    }
+  }
+};
 
 // The last elements, fewer than a vector, go through memory of our own.
 template <typename T>
@@ -63,24 +98,26 @@ template <typename Out, typename A, typename F>
 void run_unary(const BlockArgs& a) noexcept {
   const hn::ScalableTag<Out> out_d;
   const hn::ScalableTag<A> d;
-  const size_t lanes = hn::Lanes(d);
-  Out* out = static_cast<Out*>(a.out);
+  const size_t lanes = hn::Lanes(d), count = a.n;
+  const Operand<A> in(a, 0);
+  const Result<Out> out(a);
+  const Fetches<A> fetch(a);
   const F f;
   size_t i = 0;
-  for (; i + 2 * lanes <= a.n; i += 2 * lanes) {
-    fetch<A>(a, i);
-    fetch<A>(a, i + lanes);
-    const auto x = f(d, hn::LoadU(d, at<A>(a, 0, i)));
-    const auto y = f(d, hn::LoadU(d, at<A>(a, 0, i + lanes)));
-    put(a, out_d, x, out + i);
-    put(a, out_d, y, out + i + lanes);
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    fetch.at(i);
+    fetch.at(i + lanes);
+    const auto x = f(d, hn::LoadU(d, in.at(i)));
+    const auto y = f(d, hn::LoadU(d, in.at(i + lanes)));
+    out.put(out_d, x, i);
+    out.put(out_d, y, i + lanes);
   }
-  for (; i < a.n; i += lanes) {
-    const size_t n = HWY_MIN(lanes, a.n - i);
+  for (; i < count; i += lanes) {
+    const size_t n = HWY_MIN(lanes, count - i);
     Tail<A> x;
     Tail<Out> y;
-    hn::Store(f(d, hn::Load(d, x.load(at<A>(a, 0, i), n))), out_d, y.lanes);
-    std::memcpy(out + i, y.lanes, n * sizeof(Out));
+    hn::Store(f(d, hn::Load(d, x.load(in.at(i), n))), out_d, y.lanes);
+    std::memcpy(out.to + i, y.lanes, n * sizeof(Out));
   }
 }
 
@@ -88,28 +125,30 @@ template <typename Out, typename A, typename F>
 void run_binary(const BlockArgs& a) noexcept {
   const hn::ScalableTag<Out> out_d;
   const hn::ScalableTag<A> d;
-  const size_t lanes = hn::Lanes(d);
-  Out* out = static_cast<Out*>(a.out);
+  const size_t lanes = hn::Lanes(d), count = a.n;
+  const Operand<A> first(a, 0), second(a, 1);
+  const Result<Out> out(a);
+  const Fetches<A> fetch(a);
   const F f;
   size_t i = 0;
-  for (; i + 2 * lanes <= a.n; i += 2 * lanes) {
-    fetch<A>(a, i);
-    fetch<A>(a, i + lanes);
-    const auto x = hn::LoadU(d, at<A>(a, 0, i));
-    const auto y = hn::LoadU(d, at<A>(a, 1, i));
-    const auto u = hn::LoadU(d, at<A>(a, 0, i + lanes));
-    const auto v = hn::LoadU(d, at<A>(a, 1, i + lanes));
-    put(a, out_d, f(d, x, y), out + i);
-    put(a, out_d, f(d, u, v), out + i + lanes);
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    fetch.at(i);
+    fetch.at(i + lanes);
+    const auto x = hn::LoadU(d, first.at(i));
+    const auto y = hn::LoadU(d, second.at(i));
+    const auto u = hn::LoadU(d, first.at(i + lanes));
+    const auto v = hn::LoadU(d, second.at(i + lanes));
+    out.put(out_d, f(d, x, y), i);
+    out.put(out_d, f(d, u, v), i + lanes);
   }
-  for (; i < a.n; i += lanes) {
-    const size_t n = HWY_MIN(lanes, a.n - i);
+  for (; i < count; i += lanes) {
+    const size_t n = HWY_MIN(lanes, count - i);
     Tail<A> x, y;
     Tail<Out> z;
-    const auto u = hn::Load(d, x.load(at<A>(a, 0, i), n));
-    const auto v = hn::Load(d, y.load(at<A>(a, 1, i), n));
+    const auto u = hn::Load(d, x.load(first.at(i), n));
+    const auto v = hn::Load(d, y.load(second.at(i), n));
     hn::Store(f(d, u, v), out_d, z.lanes);
-    std::memcpy(out + i, z.lanes, n * sizeof(Out));
+    std::memcpy(out.to + i, z.lanes, n * sizeof(Out));
   }
 }
 
@@ -117,35 +156,35 @@ void run_binary(const BlockArgs& a) noexcept {
 template <typename F, int kFactors>
 void run_times(const BlockArgs& a) noexcept {
   const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d);
-  float* out = static_cast<float*>(a.out);
+  const size_t lanes = hn::Lanes(d), count = a.n;
+  const Operand<float> in(a, 0), first(a, 1), second(a, 2);
+  const Result<float> out(a);
+  const Fetches<float> fetch(a);
   const F f;
   const auto value = [&](size_t i) HWY_ATTR {
-    auto r = hn::Mul(
-        f(d, hn::LoadU(d, at<float>(a, 0, i))),
-        hn::LoadU(d, at<float>(a, 1, i)));
-    return kFactors == 1 ? r : hn::Mul(r, hn::LoadU(d, at<float>(a, 2, i)));
+    auto r = hn::Mul(f(d, hn::LoadU(d, in.at(i))), hn::LoadU(d, first.at(i)));
+    return kFactors == 1 ? r : hn::Mul(r, hn::LoadU(d, second.at(i)));
   };
   size_t i = 0;
-  for (; i + 2 * lanes <= a.n; i += 2 * lanes) {
-    fetch<float>(a, i);
-    fetch<float>(a, i + lanes);
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    fetch.at(i);
+    fetch.at(i + lanes);
     const auto x = value(i);
     const auto y = value(i + lanes);
-    put(a, d, x, out + i);
-    put(a, d, y, out + i + lanes);
+    out.put(d, x, i);
+    out.put(d, y, i + lanes);
   }
-  for (; i < a.n; i += lanes) {
-    const size_t n = HWY_MIN(lanes, a.n - i);
+  for (; i < count; i += lanes) {
+    const size_t n = HWY_MIN(lanes, count - i);
     Tail<float> x, y, z;
     auto r = hn::Mul(
-        f(d, hn::Load(d, x.load(at<float>(a, 0, i), n))),
-        hn::Load(d, y.load(at<float>(a, 1, i), n)));
+        f(d, hn::Load(d, x.load(in.at(i), n))),
+        hn::Load(d, y.load(first.at(i), n)));
     if (kFactors == 2) {
-      r = hn::Mul(r, hn::Load(d, z.load(at<float>(a, 2, i), n)));
+      r = hn::Mul(r, hn::Load(d, z.load(second.at(i), n)));
     }
     hn::Store(r, d, x.lanes);
-    std::memcpy(out + i, x.lanes, n * sizeof(float));
+    std::memcpy(out.to + i, x.lanes, n * sizeof(float));
   }
 }
 
@@ -154,18 +193,21 @@ template <typename T>
 void run_select(const BlockArgs& a) noexcept {
   const hn::ScalableTag<T> d;
   const hn::ScalableTag<int32_t> di;
-  const size_t lanes = hn::Lanes(d);
+  const size_t lanes = hn::Lanes(d), count = a.n;
+  const Operand<int32_t> condition(a, 0);
+  const Operand<T> yes(a, 1), no(a, 2);
   T* out = static_cast<T*>(a.out);
   size_t i = 0;
-  for (; i + lanes <= a.n; i += lanes) {
-    const auto c = hn::LoadU(di, at<int32_t>(a, 0, i));
-    const auto x = hn::LoadU(d, at<T>(a, 1, i));
-    const auto y = hn::LoadU(d, at<T>(a, 2, i));
-    const auto no = hn::RebindMask(d, hn::Eq(c, hn::Zero(di)));
-    hn::StoreU(hn::IfThenElse(no, y, x), d, out + i);
+  for (; i + lanes <= count; i += lanes) {
+    const auto c = hn::LoadU(di, condition.at(i));
+    const auto is_no = hn::RebindMask(d, hn::Eq(c, hn::Zero(di)));
+    hn::StoreU(
+        hn::IfThenElse(is_no, hn::LoadU(d, no.at(i)), hn::LoadU(d, yes.at(i))),
+        d,
+        out + i);
   }
-  for (; i < a.n; ++i) {
-    out[i] = *at<int32_t>(a, 0, i) ? *at<T>(a, 1, i) : *at<T>(a, 2, i);
+  for (; i < count; ++i) {
+    out[i] = *condition.at(i) ? *yes.at(i) : *no.at(i);
   }
 }
 

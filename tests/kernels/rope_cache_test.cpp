@@ -138,6 +138,23 @@ TEST(PagedRopeAndCacheUpdate, ValuesAndGradients) {
   EXPECT_EQ(gradient_fallbacks("paged_cache_update"), 0);
 }
 
+TEST(PagedRopeAndCacheUpdate, WithoutTokensNothingChanges) {
+  const auto none = mx::zeros({0, 2, 4}), table = normal({3, 2}, 1);
+  const auto cache = normal({3, 4, 2, 4}, 2);
+  const auto out = paged_rope_and_cache_update(
+      none,
+      none,
+      none,
+      table,
+      table,
+      cache,
+      cache,
+      mx::zeros({0}, mx::int32),
+      mx::zeros({0, 1}, mx::int32));
+  EXPECT_EQ(out[0].shape(), none.shape());
+  expect_same_bits(out[1], cache);
+}
+
 TEST(RopeConcat, ValuesAndGradients) {
   const mx::array position({2, 0});
   expect_values_and_gradients(

@@ -230,6 +230,9 @@ std::vector<mx::array> paged_rope_and_cache_update(
   const int blocks = k_cache.shape(0), block = k_cache.shape(1);
   const auto position = positions(name, offset, tokens);
   const auto [query, key] = rotated_heads(q, k, cos, sin, position);
+  if (tokens == 0) {
+    return {query, k_cache, v_cache};
+  }
   const auto writer = scatter_add.with({{"rows", double(blocks) * block}})(
       places(position, block_table, blocks, block),
       mx::reshape(mx::arange(1, tokens + 1, 1, mx::int32), {tokens, 1}));

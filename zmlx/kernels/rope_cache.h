@@ -54,7 +54,7 @@ ZMLX_API inline const op::Op cache_update{
 
 /// k_cache, v_cache (N, block, H, D), k, v (B, H, D), writer (N, block, 1), an
 /// integer: both caches with k and v of token writer - 1 where writer is at
-/// least 1.
+/// least 1. There is at least one token.
 ZMLX_API inline const op::Op paged_cache_update{
     "paged_cache_update",
     "caches (N, block, H, D) with row writer - 1 of k and v (B, H, D) where "
@@ -66,8 +66,9 @@ ZMLX_API inline const op::Op paged_cache_update{
       auto writer = k.input("writer", lang::Role::EachRow);
       const auto heads = lang::extent(k_cache, 2);
       const auto here = writer > 0;
-      const auto row = lang::select(
-          here, (writer - 1) * heads + lang::row_index() % heads, -1);
+      // Elsewhere a row that is there: that of the same head of token 0.
+      const auto row = lang::select(here, (writer - 1) * heads, 0) +
+          lang::row_index() % heads;
       k.output_like(
           lang::select(here, lang::take(key, row), k_cache),
           k_cache,

@@ -3,6 +3,7 @@
 #include <array>
 #include <map>
 #include <mutex>
+#include <string_view>
 #include <utility>
 
 #include <mlx/backend/cpu/encoder.h>
@@ -205,9 +206,26 @@ class KernelNode final : public mx::Primitive {
       return op::apply(call, std::move(inputs), stream());
     }
     count_fallback(call_->kernel, "its gradient: " + why);
+    const auto function = restricted(primals, wanted);
     return mx::vjp(
-               restricted(primals, wanted), chosen(primals, wanted), cotangents)
+               [&](const std::vector<mx::array>& given) {
+                 auto results = function(given);
+                 for (auto& result : results) {
+                   result = not_stopped(result, stream());
+                 }
+                 return results;
+               },
+               chosen(primals, wanted),
+               cotangents)
         .second;
+  }
+
+  // MLX's vjp takes no cotangent for an output that is a stop_gradient, and so
+  // gives it to the next.
+  static mx::array not_stopped(const mx::array& a, mx::Stream s) {
+    const bool stopped = a.has_primitive() &&
+        std::string_view(a.primitive().name()) == "StopGradient";
+    return stopped ? mx::contiguous(a, false, s) : a;
   }
 
   static std::vector<mx::array> chosen(

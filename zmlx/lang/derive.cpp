@@ -100,8 +100,7 @@ bool operand_cotangents(
     case Op::Max: give(0, select(arg(0) > arg(1), c, 0.0)); give(1, select(arg(0) > arg(1), 0.0, c)); break;
     case Op::Min: give(0, select(arg(0) < arg(1), c, 0.0)); give(1, select(arg(0) < arg(1), 0.0, c)); break;
     case Op::Select: give(1, select(arg(0), c, 0.0)); give(2, select(arg(0), 0.0, c)); break;
-    case Op::As: give(0, c); break;
-    case Op::Cast: if (is_float(node.type)) { give(0, c); } break;
+    case Op::As: case Op::Cast: if (is_float(node.type)) { give(0, c); } break;
     case Op::Sum: give(0, c); break;
     case Op::Prod: give(0, c * product_of_others(arg(0))); break;
     case Op::MaxOf: give(0, select(index() == argmax(arg(0)), c, 0.0)); break;
@@ -306,7 +305,10 @@ class Derivation {
           name(source->input));
       return false;
     }
-    give(source, select(index() == at, *total(c), 0.0), false);
+    // The row of the input may be shorter than this one: a single element.
+    const Expr last = extent(node.args[0], -1);
+    const Expr place = select(at < last, at, -1);
+    give(source, select(index() == place, *total(c), 0.0), false);
     return true;
   }
 
@@ -337,13 +339,18 @@ class Derivation {
       }
     }
     std::optional<Expr> value = c.place;
-    if (role == Role::EachRow || (role == Role::Scalar && c.row)) {
+    // A number counts at every place, also where what it gets is the same along
+    // the row.
+    if (role == Role::EachRow ||
+        (role == Role::Scalar && (c.row || knows_row_))) {
       value = total(c);
     }
     Output output = gradient_output(body_, input, value.value_or(Expr(0.0)));
-    if (auto row = rows_.find(input); row != rows_.end()) {
+    if (role == Role::Table) {
+      const auto row = rows_.find(input);
       output.sum_like = -1;
-      output.into = row->second;
+      output.into =
+          row != rows_.end() ? row->second : RowSum{Expr(0), input, 0};
     }
     return output;
   }

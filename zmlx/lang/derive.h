@@ -34,7 +34,7 @@ ZMLX_API bool stands_apart(const Body& body, int input);
 ///   have the derivative 0.
 /// - max(a, b) gives its cotangent to a where a > b, else to b, as MLX does;
 ///   max_of, min_of and top_values to the lowest of equal places.
-/// - as(T, x) passes its cotangent on.
+/// - as(T, x) and cast(T, x) pass their cotangent on where T is a float.
 ZMLX_API std::optional<Body>
 derive(const Body& body, const std::vector<int>& wanted, std::string* why);
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include <mlx/backend/cpu/encoder.h>
@@ -245,8 +246,17 @@ class KernelNode final : public mx::Primitive {
     if (!call_->split) {
       count_fallback(call_->kernel, "its gradient: " + why);
     }
+    const auto function = restricted(primals, wanted);
     return mx::vjp(
-               restricted(primals, wanted), chosen(primals, wanted), cotangents)
+               [&](const std::vector<mx::array>& given) {
+                 auto results = function(given);
+                 for (auto& result : results) {
+                   result = not_stopped(result, stream());
+                 }
+                 return results;
+               },
+               chosen(primals, wanted),
+               cotangents)
         .second;
   }
 
@@ -270,6 +280,14 @@ class KernelNode final : public mx::Primitive {
         fault->rows ? "rows" : "places of a row",
         fault->output ? call_->body.outputs[fault->number].name
                       : call_->body.inputs[fault->number].name);
+  }
+
+  // MLX's vjp takes no cotangent for an output that is a stop_gradient, and so
+  // gives it to the next.
+  static mx::array not_stopped(const mx::array& a, mx::Stream s) {
+    const bool stopped = a.has_primitive() &&
+        std::string_view(a.primitive().name()) == "StopGradient";
+    return stopped ? mx::contiguous(a, false, s) : a;
   }
 
   static std::vector<mx::array> chosen(

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/lang/lower/evaluate.h"
 #include "zmlx/op/convert.h"
 #include "zmlx/op/exact.h"
 #include "zmlx/op/reference_rows.h"
@@ -20,10 +21,7 @@ namespace {
 using lang::Op;
 using lang::Role;
 
-struct Number {
-  double value;
-  bool integer; // as it was written
-};
+using lang::lower_detail::Number;
 
 // A value of a compute type over a space; its shape broadcasts to the space's.
 // A number has no type of its own until it meets one.
@@ -31,26 +29,6 @@ struct Value {
   mx::array a;
   std::optional<Number> constant;
 };
-
-// Numbers among themselves are computed in double, integers as integers.
-std::optional<Number> fold(Op op, const Number& a, const Number& b) {
-  const bool integer = a.integer && b.integer;
-  switch (op) {
-    case Op::Add:
-      return Number{a.value + b.value, integer};
-    case Op::Sub:
-      return Number{a.value - b.value, integer};
-    case Op::Mul:
-      return Number{a.value * b.value, integer};
-    case Op::Div:
-      if (!integer) {
-        return Number{a.value / b.value, false};
-      }
-      return Number{b.value == 0 ? 0 : std::trunc(a.value / b.value), true};
-    default:
-      return std::nullopt;
-  }
-}
 
 class Evaluator {
  public:
@@ -99,7 +77,7 @@ class Evaluator {
       }
       const bool keep =
           precision_ == Precision::Double && lang::is_float(types[i]);
-      out.push_back(mx::astype(a, keep ? mx::float64 : to_mlx(types[i]), s_));
+      out.push_back(converted(a, keep ? mx::float64 : to_mlx(types[i])));
     }
     return out;
   }
@@ -280,7 +258,7 @@ class Evaluator {
   mx::array array_of(const Value& v, std::optional<mx::Dtype> type) const {
     const auto want = type.value_or(own_type(v));
     return v.constant ? mx::array(v.constant->value, want)
-                      : mx::astype(v.a, want, s_);
+                      : converted(v.a, want);
   }
   mx::array floating(const Value& v) const {
     const auto type = own_type(v);
@@ -291,8 +269,10 @@ class Evaluator {
     auto a = array_of(v, {});
     return mx::not_equal(a, mx::array(0, a.dtype()), s_);
   }
+  // Integers made of floats are constants to derivatives: MLX would go on, and
+  // derives integer operations as if they were of floats.
   Value from_truth(const mx::array& b) const {
-    return {mx::astype(b, mx::int32, s_), {}};
+    return {mx::stop_gradient(mx::astype(b, mx::int32, s_), s_), {}};
   }
 
   // --- operations
@@ -339,7 +319,7 @@ class Evaluator {
         const auto row = full_row(evaluate(n.args[0], space), space);
         const auto places = top_places(row, static_cast<int>(n.value), s_);
         return {
-            n.op == Op::TopPlaces ? places
+            n.op == Op::TopPlaces ? mx::stop_gradient(places, s_)
                                   : mx::take_along_axis(row, places, -1, s_),
             {}};
       }
@@ -376,7 +356,12 @@ class Evaluator {
         break;
     }
     if (lang::is_reduction(n.op)) {
-      return reduce(n.op, evaluate(n.args[0], space), space);
+      const Value v = reduce(n.op, evaluate(n.args[0], space), space);
+      const bool place = n.op == Op::ArgMax || n.op == Op::ArgMin;
+      return place ? Value{mx::stop_gradient(v.a, s_), {}} : v;
+    }
+    if (auto number = among_numbers(n, space)) {
+      return {mx::array(0), number};
     }
     switch (n.args.size()) {
       case 1:
@@ -399,6 +384,29 @@ class Evaluator {
       default:
         throw internal_error(
             "reference: no rule for '{}'", lang::name_of(n.op));
+    }
+  }
+
+  // What an operation on numbers alone gives, which is a number again.
+  std::optional<Number> among_numbers(
+      const lang::Node& n,
+      const mx::Shape& space) {
+    std::array<Number, 3> numbers{};
+    for (size_t i = 0; i < n.args.size(); ++i) {
+      const Value v = evaluate(n.args[i], space);
+      if (!v.constant) {
+        return std::nullopt;
+      }
+      numbers[i] = *v.constant;
+    }
+    using namespace lang::lower_detail;
+    switch (n.op) {
+      case Op::Cast:
+        return std::nullopt; // gives it a type
+      case Op::As:
+        return Number{*round_to(n.type, numbers[0].value), numbers[0].integer};
+      default:
+        return lang::lower_detail::among_numbers(n.op, numbers);
     }
   }
 
@@ -451,17 +459,11 @@ class Evaluator {
     switch (n.op) {
       case Op::As: {
         const auto type = n.input < 0 ? n.type : type_of(inputs_[n.input]);
-        auto a = array_of(v, {});
-        return {
-            mx::astype(mx::astype(a, to_mlx(type), s_), compute(type), s_), {}};
+        return {converted(stored(array_of(v, {}), type), own), {}};
       }
       case Op::Cast:
         return {array_of(v, compute(n.type)), {}};
       case Op::Neg:
-        if (v.constant) {
-          return {
-              mx::array(0), Number{-v.constant->value, v.constant->integer}};
-        }
         return {mx::negative(array_of(v, {}), s_), {}};
       case Op::Abs:
         return {mx::abs(array_of(v, {}), s_), {}};
@@ -477,6 +479,20 @@ class Evaluator {
       default:
         return {transcendental(n.op, floating(v)), {}};
     }
+  }
+
+  // MLX's conversion, whose derivative is 1 also between floats and integers.
+  mx::array converted(const mx::array& x, mx::Dtype type) const {
+    const bool steps = mx::issubdtype(x.dtype(), mx::floating) !=
+        mx::issubdtype(type, mx::floating);
+    return mx::astype(steps ? mx::stop_gradient(x, s_) : x, type, s_);
+  }
+
+  // A float of Precision::Double goes to a 16-bit one by way of float32, as
+  // everywhere else.
+  mx::array stored(const mx::array& x, lang::Type type) {
+    const bool narrow = type == lang::Type::F16 || type == lang::Type::BF16;
+    return converted(narrow ? mx::astype(x, mx::float32, s_) : x, to_mlx(type));
   }
 
   mx::array transcendental(Op op, const mx::array& x) {
@@ -531,11 +547,6 @@ class Evaluator {
           op == Op::And ? mx::logical_and(truth(va), truth(vb), s_)
                         : mx::logical_or(truth(va), truth(vb), s_));
     }
-    if (va.constant && vb.constant) {
-      if (auto number = fold(op, *va.constant, *vb.constant)) {
-        return {mx::array(0), number};
-      }
-    }
     const auto type = common(va, vb);
     const auto a = array_of(va, type), b = array_of(vb, type);
     const bool integer = !mx::issubdtype(type, mx::floating);
@@ -551,7 +562,7 @@ class Evaluator {
       case Op::Mod:
         return {integer ? modulo_integers(a, b) : mx::remainder(a, b, s_), {}};
       case Op::Pow:
-        return {mx::power(a, b, s_), {}};
+        return {integer ? power_of_integers(a, b) : mx::power(a, b, s_), {}};
       case Op::Max:
         return {mx::maximum(a, b, s_), {}};
       case Op::Min:
@@ -579,22 +590,50 @@ class Evaluator {
     }
   }
 
-  // MLX's integer division rounds down and faults on zero.
+  // MLX's integer division rounds down and, as the rest of one, faults on zero
+  // and on the least integer by -1; its powers with a negative exponent are 0.
+  mx::array by_safe(const mx::array& b) {
+    const mx::array one(1, b.dtype());
+    const auto fits = mx::not_equal(b, mx::array(0, b.dtype()), s_);
+    return mx::where(
+        mx::logical_and(fits, mx::logical_not(is_minus_one(b), s_), s_),
+        b,
+        one,
+        s_);
+  }
+  mx::array is_minus_one(const mx::array& b) {
+    return mx::issubdtype(b.dtype(), mx::unsignedinteger)
+        ? mx::array(false)
+        : mx::equal(b, mx::array(-1, b.dtype()), s_);
+  }
   mx::array divide_integers(const mx::array& a, const mx::array& b) {
     const mx::array zero(0, a.dtype()), one(1, a.dtype());
-    const auto none = mx::equal(b, zero, s_);
-    const auto by = mx::where(none, one, b, s_);
-    auto q = mx::floor_divide(mx::abs(a, s_), mx::abs(by, s_), s_);
-    const auto negative =
-        mx::not_equal(mx::less(a, zero, s_), mx::less(by, zero, s_), s_);
-    q = mx::where(negative, mx::negative(q, s_), q, s_);
-    return mx::where(none, zero, q, s_);
+    const auto by = by_safe(b);
+    const auto q = mx::floor_divide(a, by, s_);
+    const auto rest = mx::subtract(a, mx::multiply(q, by, s_), s_);
+    const auto rounded_down = mx::logical_and(
+        mx::not_equal(rest, zero, s_),
+        mx::not_equal(mx::less(a, zero, s_), mx::less(by, zero, s_), s_),
+        s_);
+    const auto truncated = mx::where(rounded_down, mx::add(q, one, s_), q, s_);
+    return mx::where(
+        mx::equal(b, zero, s_),
+        zero,
+        mx::where(is_minus_one(b), mx::negative(a, s_), truncated, s_),
+        s_);
   }
   mx::array modulo_integers(const mx::array& a, const mx::array& b) {
+    // By one or by what stands in for 0 and -1 there is no rest.
+    return mx::remainder(a, by_safe(b), s_);
+  }
+  mx::array power_of_integers(const mx::array& a, const mx::array& b) {
     const mx::array zero(0, a.dtype()), one(1, a.dtype());
-    const auto none = mx::equal(b, zero, s_);
-    return mx::where(
-        none, zero, mx::remainder(a, mx::where(none, one, b, s_), s_), s_);
+    const auto odd = mx::not_equal(mx::bitwise_and(b, one, s_), zero, s_);
+    const auto unit = mx::logical_or(
+        mx::equal(a, one, s_), mx::logical_and(is_minus_one(a), odd, s_), s_);
+    const auto inverse =
+        mx::where(unit, a, mx::where(is_minus_one(a), one, zero, s_), s_);
+    return mx::where(mx::less(b, zero, s_), inverse, mx::power(a, b, s_), s_);
   }
 
   mx::array full_row(const Value& v, mx::Shape space) const {

@@ -7,6 +7,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "zmlx/base/errors.h"
+
 namespace zmlx::lang::lower_detail {
 namespace {
 
@@ -314,6 +316,46 @@ std::optional<double> round_to(Type type, double value) {
     default:
       return convert(value, type);
   }
+}
+
+namespace {
+
+bool all_integers(Op op, const std::array<Number, 3>& operands) {
+  for (int k = op == Op::Select ? 1 : 0; k < arity(op); ++k) {
+    if (!operands[k].integer) {
+      return false;
+    }
+  }
+  return true;
+}
+
+} // namespace
+
+std::optional<Number> among_numbers(
+    Op op,
+    const std::array<Number, 3>& operands) {
+  const std::array<double, 3> values = {
+      operands[0].value, operands[1].value, operands[2].value};
+  const bool integers = all_integers(op, operands);
+  if (op >= Op::BitAnd && op <= Op::Shr && !integers) {
+    throw user_error(
+        "{} needs integers, got numbers with a point", name_of(op));
+  }
+  if (op == Op::Not || op == Op::And || op == Op::Or) {
+    return Number{*evaluate(op, Type::Bool, values), true};
+  }
+  if ((op == Op::Floor || op == Op::Ceil || op == Op::Round) && integers) {
+    return operands[0];
+  }
+  const bool float_function = op >= Op::Exp && op <= Op::Erf;
+  if (integers && !float_function) {
+    if (auto result = evaluate(op, Type::I64, values)) {
+      return Number{*result, true};
+    }
+  }
+  const auto result = evaluate(op, Type::F64, values);
+  const bool truth = op >= Op::Less && op <= Op::NotEqual;
+  return result ? std::optional(Number{*result, truth}) : std::nullopt;
 }
 
 } // namespace zmlx::lang::lower_detail

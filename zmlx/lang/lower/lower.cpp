@@ -301,7 +301,13 @@ lower(const Body& body, const std::vector<Type>& inputs, std::string* why) {
       return {};
     }
   } else {
-    program.stage = sums || any_of(graph, along_row) ? Stage::Row : Stage::Map;
+    // What knew the row may be folded away, and the output stays one a row.
+    const bool short_one =
+        std::any_of(roots.begin(), roots.end(), [](const Root& root) {
+          return root.one_a_row;
+        });
+    program.stage =
+        sums || short_one || any_of(graph, along_row) ? Stage::Row : Stage::Map;
     auto rows = schedule_rows(graph, roots, body.inputs, why);
     if (!rows) {
       return {};

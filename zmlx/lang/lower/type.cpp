@@ -283,42 +283,23 @@ class Typing {
 
   /// Operations on numbers alone are done now, in double or as integers.
   std::optional<Typed> among_numbers(const Node& node) const {
-    std::array<double, 3> numbers{};
-    bool integers = true;
+    std::array<Number, 3> numbers{};
     for (size_t i = 0; i < node.args.size(); ++i) {
       const Typed& a = arg(node, i);
       if (!a.weak()) {
         return {};
       }
-      numbers[i] = a.number;
-      bool condition = node.op == Op::Select && i == 0;
-      integers = integers && (a.integer || condition);
+      numbers[i] = {a.number, a.integer};
     }
-    if (is_bitwise(node.op) && !integers) {
-      throw user_error(
-          "{} needs integers, got numbers with a point", name_of(node.op));
-    }
-    if (is_logical(node.op)) {
-      return weak(*evaluate(node.op, Type::Bool, numbers), true);
-    }
-    if (is_rounding(node.op) && integers) {
-      return weak(numbers[0], true);
-    }
-    bool stays = integers && !is_float_function(node.op);
-    if (stays) {
-      if (auto result = evaluate(node.op, Type::I64, numbers)) {
-        return weak(*result, true);
-      }
-    }
-    auto result = evaluate(node.op, Type::F64, numbers);
+    const auto result = lower_detail::among_numbers(node.op, numbers);
     if (!result) {
       throw user_error(
           "{} of {} and {} has no value",
           name_of(node.op),
-          numbers[0],
-          numbers[1]);
+          numbers[0].value,
+          numbers[1].value);
     }
-    return weak(*result, is_comparison(node.op));
+    return weak(result->value, result->integer);
   }
 
   Typed round(Type type, const Typed& x) {
@@ -331,6 +312,10 @@ class Typing {
       return weak(*rounded, x.integer);
     }
     Type own = arithmetic(x);
+    if (type == Type::Bool) {
+      // Whether it is 0 is asked before anything of it is cut off.
+      return {to(to(x.id, Type::Bool), own)};
+    }
     int id = to(x.id, own);
     if (holds(type, own)) {
       return {id};

@@ -45,6 +45,18 @@ class Launch {
   /// Asks the memory for constants (weights) that this share will read first:
   /// a hint to give while earlier launches are still finishing.
   virtual void prefetch(int /*part*/, int /*parts*/) const noexcept {}
+  /// Goes over to other memory of the same layout, in the order of bind(), that
+  /// overlaps no more than before. False, and nothing is changed, where that
+  /// takes a new bind.
+  virtual bool rebind(
+      std::span<void* const> /*inputs*/,
+      std::span<void* const> /*outputs*/) {
+    return false;
+  }
+  /// Whether there is so little to do that one thread alone is done sooner.
+  virtual bool is_small() const noexcept {
+    return false;
+  }
   /// What was wrong with the data of the runs so far, the first that was met.
   /// Read as 0 and written nowhere.
   virtual std::optional<Fault> fault() const {
@@ -81,6 +93,8 @@ class Backend {
       const lang::Program& program) const = 0;
   /// Runs launches one after the other, each on all of the device.
   virtual void run(std::span<const std::unique_ptr<Launch>> launches) const = 0;
+  /// Runs one launch, a small one in the calling thread.
+  virtual void run(const Launch& launch) const = 0;
 };
 
 } // namespace zmlx::backend

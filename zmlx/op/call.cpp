@@ -5,6 +5,8 @@
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/derive.h"
 #include "zmlx/op/convert.h"
+#include "zmlx/op/executables.h"
+#include "zmlx/op/runner.h"
 #include "zmlx/op/split.h"
 
 namespace zmlx::op {
@@ -13,6 +15,17 @@ namespace {
 
 // Shapes of one model are few; a chain of calls has one.
 constexpr size_t kSeen = 4;
+
+bool same_types(
+    const std::vector<mx::array>& arrays,
+    const std::vector<mx::Dtype>& dtypes) {
+  return std::equal(
+      arrays.begin(),
+      arrays.end(),
+      dtypes.begin(),
+      dtypes.end(),
+      [](const mx::array& a, mx::Dtype dtype) { return a.dtype() == dtype; });
+}
 
 } // namespace
 
@@ -24,20 +37,14 @@ Call::Call(std::string name, lang::Body b, lang::Attributes a)
       split(split_product(kernel, body, attributes)) {}
 
 bool Call::Seen::fits(const std::vector<mx::array>& inputs) const {
-  return std::equal(
+  return same_types(inputs, dtypes) &&
+      std::equal(
              inputs.begin(),
              inputs.end(),
              shapes.begin(),
              shapes.end(),
              [](const mx::array& a, const mx::Shape& shape) {
                return a.shape() == shape;
-             }) &&
-      std::equal(
-             inputs.begin(),
-             inputs.end(),
-             dtypes.begin(),
-             [](const mx::array& a, mx::Dtype dtype) {
-               return a.dtype() == dtype;
              });
 }
 
@@ -75,6 +82,28 @@ std::shared_ptr<const Call::Results> Call::results(
     seen_[next_++ % kSeen] = std::move(seen);
   }
   return results;
+}
+
+std::shared_ptr<Runner> Call::runner(
+    const std::vector<mx::array>& inputs) const {
+  {
+    std::lock_guard lock(mutex_);
+    for (const Ready& ready : ready_) {
+      if (same_types(inputs, ready.dtypes)) {
+        return ready.runner;
+      }
+    }
+  }
+  std::string why;
+  auto made = executable(body, key, types_of(inputs), &why);
+  auto runner = std::make_shared<Runner>(std::move(made), std::move(why));
+  Ready ready{{}, runner};
+  for (const auto& a : inputs) {
+    ready.dtypes.push_back(a.dtype());
+  }
+  std::lock_guard lock(mutex_);
+  ready_.push_back(std::move(ready));
+  return runner;
 }
 
 std::shared_ptr<const Call> Call::gradient(

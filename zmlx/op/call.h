@@ -15,6 +15,7 @@ namespace zmlx::op {
 
 namespace mx = mlx::core;
 
+class Runner;
 struct Split;
 
 /// What a node of ours computes, and what is known of it after the first use.
@@ -38,6 +39,9 @@ class ZMLX_API Call {
   std::shared_ptr<const Results> results(
       const std::vector<mx::array>& inputs) const;
 
+  /// How this runs on the CPU for inputs of these types (op/runner.h).
+  std::shared_ptr<Runner> runner(const std::vector<mx::array>& inputs) const;
+
   /// The gradient of these inputs as a call, made when first asked for; null,
   /// with the reason in *why, where lang::derive has none.
   std::shared_ptr<const Call> gradient(
@@ -58,7 +62,13 @@ class ZMLX_API Call {
     bool fits(const std::vector<mx::array>& inputs) const;
   };
 
+  struct Ready {
+    std::vector<mx::Dtype> dtypes; // of the inputs
+    std::shared_ptr<Runner> runner;
+  };
+
   mutable std::mutex mutex_;
+  mutable std::vector<Ready> ready_;
   mutable std::map<std::vector<int>, Derived> gradients_;
   mutable std::vector<Seen> seen_; // the last few
   mutable size_t next_ = 0; // of them, to be replaced

@@ -1,7 +1,6 @@
 #include "zmlx/op/primitive.h"
 
 #include <algorithm>
-#include <array>
 #include <future>
 #include <map>
 #include <mutex>
@@ -18,8 +17,8 @@
 #include "zmlx/base/log.h"
 #include "zmlx/lang/derive.h"
 #include "zmlx/op/convert.h"
-#include "zmlx/op/executables.h"
 #include "zmlx/op/reference.h"
+#include "zmlx/op/runner.h"
 #include "zmlx/op/split.h"
 
 namespace zmlx::op {
@@ -82,10 +81,9 @@ class KernelNode final : public mx::Primitive {
   void eval_cpu(
       const std::vector<mx::array>& inputs,
       std::vector<mx::array>& outputs) override {
-    std::string why;
-    auto ready = executable(call_->body, call_->key, types_of(inputs), &why);
-    if (!ready) {
-      evaluate_reference(inputs, outputs, why);
+    const auto runner = call_->runner(inputs);
+    if (!runner->executable()) {
+      evaluate_reference(inputs, outputs, runner->reason());
       return;
     }
     std::vector<backend::View> in, out;
@@ -105,18 +103,14 @@ class KernelNode final : public mx::Primitive {
     }
     // Bound here, so that what goes wrong reaches the caller of eval; run where
     // the inputs are there.
-    using Launches = std::array<std::unique_ptr<backend::Launch>, 1>;
-    auto launches = std::make_shared<Launches>();
-    (*launches)[0] = ready->bind(in, out);
-    const bool can_fault = ready->can_fault();
+    auto launch = runner->bind(in, out);
     auto& encoder = mx::cpu::get_command_encoder(stream());
-    encoder.dispatch(
-        [launches, ready = std::move(ready), copies = std::move(copies)] {
-          backend::cpu::instance().run(*launches);
-        });
-    if (can_fault) {
+    encoder.dispatch([launch, copies = std::move(copies)] {
+      backend::cpu::instance().run(*launch);
+    });
+    if (runner->executable()->can_fault()) {
       wait_for(encoder);
-      throw_fault((*launches)[0]->fault());
+      throw_fault(launch->fault());
     }
   }
 

@@ -59,6 +59,11 @@ class Access {
     }
   }
 
+  /// The same walk over other memory.
+  void move_to(void* data) {
+    data_ = static_cast<char*>(data);
+  }
+
   /// Whether the memory is known before it runs.
   bool fixed() const {
     return !at_;

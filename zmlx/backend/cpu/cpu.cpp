@@ -48,6 +48,14 @@ class CpuBackend : public Backend {
     }
   }
 
+  void run(const Launch& launch) const override {
+    if (launch.is_small()) {
+      launch.run(0, 1);
+      return;
+    }
+    Pool::shared().run([&](int part, int parts) { launch.run(part, parts); });
+  }
+
   void run(std::span<const std::unique_ptr<Launch>> launches) const override {
     Pool& pool = Pool::shared();
     pool.run([&](int part, int parts) {

@@ -22,10 +22,33 @@ using lang::Stage;
 // every type.
 constexpr int64_t kGrain = 64;
 
+// Below this many operations on elements a second thread takes longer to wake
+// than it saves.
+constexpr int64_t kSmall = int64_t{1} << 17;
+
+int64_t operations(const lang::Program& program) {
+  int64_t n = 0;
+  for (const auto& pass : program.row.passes) {
+    n += static_cast<int64_t>(pass.code.size());
+  }
+  return n;
+}
+
 class VectorLaunch : public Launch {
  public:
-  VectorLaunch(BoundPasses passes, bool divides)
-      : passes_(std::move(passes)), divides_(divides) {}
+  VectorLaunch(BoundPasses passes, bool divides, int64_t operations)
+      : passes_(std::move(passes)),
+        divides_(divides),
+        small_(passes_.rows() * passes_.width() * operations < kSmall) {}
+
+  bool rebind(std::span<void* const> inputs, std::span<void* const> outputs)
+      override {
+    return passes_.rebind(inputs, outputs);
+  }
+
+  bool is_small() const noexcept override {
+    return small_;
+  }
 
   void run(int part, int parts) const noexcept override {
     if (divides_) {
@@ -61,6 +84,7 @@ class VectorLaunch : public Launch {
 
   BoundPasses passes_;
   bool divides_;
+  bool small_;
 };
 
 /// Launches of one program that share no output.
@@ -149,7 +173,8 @@ class VectorExecutable : public Executable {
             base_.row.passes,
             base_.row.slots,
             {inputs, outputs, base_.roles, space, walk_}),
-        places_apart(base_));
+        places_apart(base_),
+        operations(base_));
   }
 
   // What one launch of the program writes, the others must not read.

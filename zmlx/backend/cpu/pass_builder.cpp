@@ -49,6 +49,22 @@ BoundPasses::BoundPasses(
   }
 }
 
+bool BoundPasses::rebind(
+    std::span<void* const> inputs,
+    std::span<void* const> outputs) {
+  const auto aligned = [](const void* p) {
+    return reinterpret_cast<uintptr_t>(p) % 64 == 0;
+  };
+  if (streams_ && !std::all_of(outputs.begin(), outputs.end(), aligned)) {
+    return false;
+  }
+  for (size_t i = 0; i < accesses_.size(); ++i) {
+    const int source = sources_[i];
+    accesses_[i].move_to(source >= 0 ? inputs[source] : outputs[~source]);
+  }
+  return true;
+}
+
 PassBuilder::PassBuilder(
     BoundPasses& bound,
     const lang::Pass& pass,
@@ -143,7 +159,8 @@ void PassBuilder::mark_needed() {
   }
 }
 
-int PassBuilder::add_access(Access access) {
+int PassBuilder::add_access(Access access, int source) {
+  bound_.sources_.push_back(source);
   bound_.accesses_.push_back(std::move(access));
   return static_cast<int>(bound_.accesses_.size()) - 1;
 }
@@ -270,7 +287,7 @@ void PassBuilder::resolve_input(size_t i) {
   const bool alias = view.type == type_of(instruction) &&
       lang::size_of(view.type) >= 4 && steady && stride == 1;
   step.act = once ? Act::LoadOnce : alias ? Act::Alias : Act::Load;
-  step.access = add_access(std::move(access));
+  step.access = add_access(std::move(access), instruction.number);
   read_.push_back(step.access);
   put_step(step, once);
 }
@@ -310,8 +327,9 @@ void PassBuilder::resolve_pick(size_t i) {
   if (step.length == 0) {
     lead.data = &bound_; // never read: every index is out of range
   }
-  step.access =
-      add_access(Access(lead, row_space(), "vector program: picked input"));
+  step.access = add_access(
+      Access(lead, row_space(), "vector program: picked input"),
+      instruction.number);
   read_.push_back(step.access);
   put_step(step, once_[instruction.in[0]]);
 }
@@ -343,7 +361,8 @@ void PassBuilder::resolve_take(size_t i) {
   if (space_.back() == 0) {
     lead.data = &bound_;
   }
-  step.access = add_access(Access(lead, lead.shape, "vector program: table"));
+  step.access = add_access(
+      Access(lead, lead.shape, "vector program: table"), instruction.number);
   read_.push_back(step.access);
   put_step(step, false);
 }

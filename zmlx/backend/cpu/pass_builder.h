@@ -69,7 +69,7 @@ class PassBuilder {
   size_t mask(uint16_t reg) const {
     return once_[reg] ? 0 : ~size_t{0};
   }
-  int add_access(Access access);
+  int add_access(Access access, int source);
   lang::Shape row_space() const;
   View meeting(int input) const;
   bool overlaps_input(const Access& output) const;

@@ -120,8 +120,10 @@ void PassBuilder::place_store(
     seen.shape.pop_back();
     seen.strides.pop_back();
   }
-  plan.access = add_access(Access(
-      seen, plan.each_row ? row_space() : space_, "vector program: output"));
+  plan.access = add_access(
+      Access(
+          seen, plan.each_row ? row_space() : space_, "vector program: output"),
+      ~store.output);
   const Access& access = bound_.accesses_[plan.access];
   const bool dense = access.stride() == 1 && access.steady(bound_.width_);
   plan.store = find_store(type, seen.type, plan.each_row || dense);

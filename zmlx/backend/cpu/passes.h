@@ -75,6 +75,9 @@ class BoundPasses {
     return width_;
   }
 
+  /// Goes over to other memory; see Launch::rebind.
+  bool rebind(std::span<void* const> inputs, std::span<void* const> outputs);
+
   /// Places begin .. end of a row. A program with reductions or running sums
   /// needs the whole row.
   void run(
@@ -203,6 +206,7 @@ class BoundPasses {
   int slots_ = 0;
   std::vector<PassPlan> passes_;
   std::vector<Access> accesses_;
+  std::vector<int> sources_; // of accesses: input n, or ~n for output n
   std::vector<Uniform> constants_;
   std::unique_ptr<FaultCell> fault_ = std::make_unique<FaultCell>();
 };

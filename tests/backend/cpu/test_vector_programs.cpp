@@ -217,6 +217,61 @@ TEST(VectorPrograms, RowsOfEveryLayoutAndType) {
   }
 }
 
+TEST(VectorPrograms, ValuesKeptForALaterPass) {
+  for_each_target([] {
+    for (int64_t d : {1, 5, 1025, 40000, 70000}) { // kept, and too long for it
+      const Array a(Type::F32, {3, d}, Layout::Plain);
+      const Array each(Type::F32, {3, 1}, Layout::Plain);
+      const Expr e = lang::exp(x(0) - lang::max_of(x(0)));
+      check(e / lang::sum(e) + e * lang::tanh(e), {a}, Type::F32);
+      // The same along the row: made once, whatever the formula says.
+      const Expr f = lang::exp(x(1));
+      check(x(0) * f / lang::sum(f * x(0) * x(0)), {a, each}, Type::F32);
+    }
+  });
+}
+
+TEST(VectorPrograms, PairsOfInstructionsAndSumsOfProducts) {
+  const Expr sum = x(0) + x(1), product = x(0) * x(1), less = x(0) - x(1);
+  const Expr formulas[] = {
+      sum + x(2),
+      sum * x(2),
+      sum - x(2),
+      x(2) - sum,
+      product + x(2),
+      x(2) + product,
+      product * x(2),
+      product - x(2),
+      x(2) - product,
+      less + x(2),
+      less * x(2),
+      less - x(2),
+      x(2) - less,
+      less * less, // read twice
+      lang::exp(x(0) - x(1)) * x(2),
+      lang::exp(0.5 - x(0)),
+      (product + x(2)) * 0.25 - x(0),
+      sum * product - less, // both sides could be joined
+      x(0) * lang::sum(product),
+      x(0) * lang::sum(product * x(2)) + lang::sum(x(0) * x(0)),
+      x(0) * lang::sum(product * 0.5) + lang::sum(product),
+      x(0) * lang::sum(sum * x(2)),
+  };
+  for_each_target([&] {
+    for (const Expr& formula : formulas) {
+      SCOPED_TRACE(&formula - formulas);
+      for (int64_t n : {1, 15, 33, 1024, 2051}) {
+        check(
+            formula,
+            {{Type::F32, {2, n}, Layout::Plain},
+             {Type::F32, {2, n}, Layout::Offset},
+             {Type::F32, {2, 1}, Layout::Plain}},
+            Type::F32);
+      }
+    }
+  });
+}
+
 TEST(VectorPrograms, EmptyRowsAndNoRows) {
   for (const Shape& shape : {Shape{3, 0}, Shape{0, 4}, Shape{0, 0}}) {
     const Array a(Type::F32, shape, Layout::Plain);

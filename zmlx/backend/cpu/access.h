@@ -31,6 +31,11 @@ class Access {
     return stride_.back();
   }
 
+  /// Whether all places follow each other in memory.
+  bool adjacent() const {
+    return extent_.size() == 1 && stride_[0] == 1;
+  }
+
   /// Elements from element 0 to that of a place.
   int64_t offset(int64_t place) const {
     int64_t offset = 0;

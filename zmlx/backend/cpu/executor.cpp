@@ -53,13 +53,14 @@ class VectorLaunch : public Launch {
   void run(int part, int parts) const noexcept override {
     if (divides_) {
       run_places(part, parts);
-      return;
+      return passes_.finish();
     }
     const int64_t rows = passes_.rows();
     const int64_t end = rows * (part + 1) / parts;
     for (int64_t row = rows * part / parts; row < end; ++row) {
       passes_.run(row, 0, passes_.width());
     }
+    passes_.finish();
   }
 
   std::optional<Fault> fault() const override {

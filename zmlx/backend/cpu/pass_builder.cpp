@@ -44,8 +44,11 @@ BoundPasses::BoundPasses(
   if (slots > kMaxSlots) {
     throw internal_error("vector program: {} slots", slots);
   }
-  for (const lang::Pass& pass : passes) {
-    PassBuilder(*this, pass, own).build();
+  if (own.walk == Walk::Rows) {
+    choose_kept(passes);
+  }
+  for (size_t p = 0; p < passes.size(); ++p) {
+    PassBuilder(*this, passes, p, own).build();
   }
 }
 
@@ -67,18 +70,21 @@ bool BoundPasses::rebind(
 
 PassBuilder::PassBuilder(
     BoundPasses& bound,
-    const lang::Pass& pass,
+    std::span<const lang::Pass> passes,
+    size_t number,
     const Binding& binding)
     : bound_(bound),
-      pass_(pass),
+      passes_(passes),
+      number_(number),
+      pass_(passes[number]),
       binding_(binding),
       inputs_(binding.inputs),
       outputs_(binding.outputs),
       space_(binding.space),
       walk_(binding.walk),
-      given_(given_by_input(pass.code)),
-      needed_(pass.code.size()),
-      once_(pass.code.size()) {}
+      given_(given_by_input(pass_.code)),
+      needed_(pass_.code.size()),
+      once_(pass_.code.size()) {}
 
 void PassBuilder::build() {
   check();
@@ -91,6 +97,8 @@ void PassBuilder::build() {
   }
   add_reductions();
   join_factors();
+  join_pairs();
+  join_products();
   place_stores();
   assign_registers();
   assign_fetches();
@@ -153,7 +161,9 @@ void PassBuilder::mark_needed() {
   }
   for (size_t i = pass_.code.size(); i-- > 0;) {
     const auto& instruction = pass_.code[i];
-    for (int k = 0; needed_[i] && k < lang::operands(instruction); ++k) {
+    const bool there = kept(i) && kept(i)->made;
+    for (int k = 0; needed_[i] && !there && k < lang::operands(instruction);
+         ++k) {
       needed_[instruction.in[k]] = true;
     }
   }
@@ -184,6 +194,10 @@ void PassBuilder::put_step(Step step, bool once) {
   for (int k = step.operands; k < 3; ++k) { // any that is there
     step.in[k] = step.operands > 0 ? step.in[0] : step.to;
   }
+  if (auto* own = kept(step.to); own && !once) {
+    step.kept = own->offset;
+    own->made = true;
+  }
   once_[step.to] = once;
   (once ? plan_.once : plan_.block).push_back(step);
 }
@@ -191,6 +205,10 @@ void PassBuilder::put_step(Step step, bool once) {
 void PassBuilder::resolve(size_t i) {
   const auto& instruction = pass_.code[i];
   const auto reg = static_cast<uint16_t>(i);
+  if (const auto* there = kept(i); there && there->made) {
+    return put_step(
+        {.act = Act::Kept, .to = reg, .kept = there->offset}, false);
+  }
   switch (instruction.op) {
     case Op::Input:
       return resolve_input(i);

@@ -14,21 +14,25 @@ namespace zmlx::backend::cpu {
 inline constexpr size_t kVectorBytes = 24 * 1024;
 inline constexpr int64_t kMaxBlock = 1024;
 inline constexpr int64_t kMinBlock = 16;
-/// Bytes of an element of the streams that are fetched ahead.
-inline constexpr int64_t kFetchedSize = 4;
+/// Values of a row that are kept for a later pass: some of L2.
+inline constexpr int64_t kKeptBytes = 256 * 1024;
 
 /// Memory of a thread that suffices for every program within the limits.
 inline constexpr size_t kThreadMemory = kMaxSlots * 8 * kUniformLanes +
     kMaxReductions * sizeof(Accumulator) + kMaxCode * sizeof(void*) +
     kMaxCode * sizeof(uint64_t) + kMaxCode * 8 * kUniformLanes +
-    kMaxCode * 8 * kMinBlock + kVectorBytes;
+    kMaxCode * 8 * kMinBlock + kVectorBytes + kKeptBytes;
+
+/// Operations that compute for longer than their operands take to arrive.
+bool is_slow(lang::Op op);
 
 /// Resolves one pass of a program; used by BoundPasses while it is made.
 class PassBuilder {
  public:
   PassBuilder(
       BoundPasses& bound,
-      const lang::Pass& pass,
+      std::span<const lang::Pass> passes,
+      size_t number,
       const Binding& binding);
 
   /// InternalError where the pass does not fit.
@@ -57,13 +61,20 @@ class PassBuilder {
   void place_store(const lang::Store& store, BoundPasses::StorePlan& plan);
   void assign_registers();
   void join_factors();
+  void join_pairs();
+  bool join_pair(Step& step, const Step& before, int operand);
+  void join_products();
+  void remove(const std::vector<bool>& gone);
+  bool may_join(const Step& step, const std::vector<int>& reads) const;
+  BoundPasses::KeptValue* kept(size_t i);
+  int64_t fetch_bytes(const Step& step) const;
   void assign_fetches();
   std::vector<int> count_reads() const;
   lang::Op op_of(const Step& step) const;
   /// Whether the register is memory that is there, not the step's own.
   static bool is_view(const Step& step) {
     return step.act == Act::Alias || step.act == Act::Accumulator ||
-        (step.act == Act::Take && !step.load);
+        step.act == Act::Kept || (step.act == Act::Take && !step.load);
   }
   void put_step(Step step, bool once);
   size_t mask(uint16_t reg) const {
@@ -76,6 +87,8 @@ class PassBuilder {
   void try_direct(size_t store);
 
   BoundPasses& bound_;
+  std::span<const lang::Pass> passes_;
+  size_t number_; // of the pass
   const lang::Pass& pass_;
   const Binding& binding_;
   std::span<const View> inputs_;
@@ -90,6 +103,7 @@ class PassBuilder {
   std::vector<bool> once_; // one value a row
   std::vector<int> read_; // accesses of inputs that the pass reads
   std::map<uint16_t, lang::Op> joined_; // slow operation of a joined step
+  std::map<uint16_t, std::array<lang::Op, 2>> pairs_; // what one step does
 };
 
 } // namespace zmlx::backend::cpu

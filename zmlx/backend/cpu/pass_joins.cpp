@@ -8,9 +8,6 @@ namespace zmlx::backend::cpu {
 using lang::Op;
 using lang::Type;
 
-namespace {
-
-/// Operations that compute for longer than their operands take to arrive.
 bool is_slow(Op op) {
   switch (op) {
     case Op::Exp:
@@ -28,8 +25,6 @@ bool is_slow(Op op) {
       return false;
   }
 }
-
-} // namespace
 
 Op PassBuilder::op_of(const Step& step) const {
   const auto joined = joined_.find(step.to);
@@ -75,8 +70,9 @@ void PassBuilder::join_factors() {
       }
       const Step& slow = plan_.block[before];
       const int own = factors[before] + 1;
-      const auto compute =
-          slow.act == Act::Compute ? find_times(op_of(slow), own) : nullptr;
+      const auto compute = slow.act == Act::Compute && slow.kept < 0
+          ? find_times(op_of(slow), own)
+          : nullptr;
       if (!compute) {
         continue;
       }
@@ -95,6 +91,10 @@ void PassBuilder::join_factors() {
       break;
     }
   }
+  remove(gone);
+}
+
+void PassBuilder::remove(const std::vector<bool>& gone) {
   std::vector<Step> left;
   for (size_t n = 0; n < plan_.block.size(); ++n) {
     if (!gone[n]) {
@@ -104,8 +104,123 @@ void PassBuilder::join_factors() {
   plan_.block = std::move(left);
 }
 
-// The slowest operation fetches what the next block reads, so that memory works
-// while it computes; the first one does where all are quick.
+// Whether another step may do this one's work: it is a float32 instruction
+// that was not joined, and only that step reads it.
+bool PassBuilder::may_join(const Step& step, const std::vector<int>& reads)
+    const {
+  return step.act == Act::Compute && step.kept < 0 && reads[step.to] == 1 &&
+      pass_.code[step.to].type == Type::F32 && !joined_.contains(step.to) &&
+      !pairs_.contains(step.to);
+}
+
+// a * b + c is one loop instead of two, and exp(a - b).
+void PassBuilder::join_pairs() {
+  const auto reads = count_reads();
+  std::vector<int> step_of(pass_.code.size(), -1);
+  std::vector<bool> gone(plan_.block.size());
+  for (size_t n = 0; n < plan_.block.size(); ++n) {
+    Step& step = plan_.block[n];
+    step_of[step.to] = static_cast<int>(n);
+    if (step.act != Act::Compute || joined_.contains(step.to) ||
+        pass_.code[step.to].type != Type::F32) {
+      continue;
+    }
+    for (int k = 0; k < step.operands; ++k) {
+      const int before = step_of[step.in[k]];
+      if (before >= 0 && may_join(plan_.block[before], reads) &&
+          join_pair(step, plan_.block[before], k)) {
+        gone[before] = true;
+        break;
+      }
+    }
+  }
+  remove(gone);
+}
+
+bool PassBuilder::join_pair(Step& step, const Step& before, int operand) {
+  const Op first = pass_.code[before.to].op, second = pass_.code[step.to].op;
+  if (second == Op::Exp && first == Op::Sub) {
+    step.compute = find_exp_of_difference();
+    step.in = before.in;
+    step.mask = before.mask;
+    step.operands = 2;
+    return true;
+  }
+  const auto compute =
+      step.operands == 2 ? find_pair(first, second, operand == 1) : nullptr;
+  if (!compute) {
+    return false;
+  }
+  const int other = 1 - operand;
+  step.compute = compute;
+  step.in = {before.in[0], before.in[1], step.in[other]};
+  step.mask = {before.mask[0], before.mask[1], step.mask[other]};
+  step.operands = 3;
+  pairs_[step.to] = {first, second};
+  return true;
+}
+
+// A sum of products needs no memory for them.
+void PassBuilder::join_products() {
+  const auto reads = count_reads();
+  std::vector<bool> gone(plan_.block.size());
+  for (size_t i = 0; i < plan_.reductions.size(); ++i) {
+    auto& reduction = plan_.reductions[i];
+    const auto step = std::find_if(
+        plan_.block.begin(), plan_.block.end(), [&](const Step& s) {
+          return s.to == reduction.value;
+        });
+    if (pass_.reductions[i].op != Op::Sum || step == plan_.block.end() ||
+        step->act != Act::Compute || step->kept >= 0 || reads[step->to] != 1 ||
+        joined_.contains(step->to) || pass_.code[step->to].type != Type::F32 ||
+        pass_.code[step->to].op != Op::Mul) {
+      continue;
+    }
+    const auto pair = pairs_.find(step->to);
+    if (pair != pairs_.end() && pair->second[0] != Op::Mul) {
+      continue;
+    }
+    reduction.products = find_products(step->operands);
+    reduction.in = step->in;
+    reduction.masks = step->mask;
+    gone[step - plan_.block.begin()] = true;
+  }
+  remove(gone);
+}
+
+// How far ahead of a stream the memory lies that it should fetch: the next
+// block, or where passes read the row again, the next row while the last of
+// them runs. 0: nothing.
+int64_t PassBuilder::fetch_bytes(const Step& step) const {
+  const Access& access = bound_.accesses_[step.access];
+  const auto size = static_cast<int64_t>(lang::size_of(access.type()));
+  if (access.stride() != 1 || !access.steady(bound_.width_)) {
+    return 0;
+  }
+  const int64_t next_row =
+      bound_.rows_ > 1 ? access.offset(bound_.width_) * size : 0;
+  if (bound_.rows_ > 1 && next_row == 0) {
+    return 0; // each row reads the same
+  }
+  int readers = 0;
+  bool last = true;
+  for (size_t p = 0; p < passes_.size(); ++p) {
+    const auto& code = passes_[p].code;
+    if (std::any_of(code.begin(), code.end(), [&](const auto& i) {
+          return i.op == Op::Input && i.number == pass_.code[step.to].number;
+        })) {
+      readers++;
+      last = last && p <= number_;
+    }
+  }
+  if (readers > 1 && bound_.width_ * size <= kKeptBytes) {
+    return last ? next_row : 0;
+  }
+  return plan_.block_length * size;
+}
+
+// The slowest operation fetches, so that memory works while it computes; the
+// first one does where all are quick, and a reduction where there is none.
 void PassBuilder::assign_fetches() {
   std::stable_partition(
       plan_.block.begin(), plan_.block.end(), [](const Step& step) {
@@ -118,11 +233,25 @@ void PassBuilder::assign_fetches() {
       fetcher = &step;
     }
   }
-  for (const Step& step : plan_.block) {
-    if (fetcher && step.act == Act::Alias &&
-        lang::size_of(bound_.accesses_[step.access].type()) == kFetchedSize &&
-        fetcher->fetches < kMaxFetches) {
+  for (Step& step : plan_.block) {
+    if (step.act == Act::Load) {
+      step.fetch_bytes[0] = fetch_bytes(step);
+      step.fetches = step.fetch_bytes[0] != 0;
+    }
+    const int64_t bytes = step.act == Act::Alias ? fetch_bytes(step) : 0;
+    if (bytes == 0 ||
+        lang::size_of(bound_.accesses_[step.access].type()) != sizeof(float)) {
+      continue;
+    }
+    if (fetcher && fetcher->fetches < kMaxFetches) {
+      fetcher->fetch_bytes[fetcher->fetches] = bytes;
       fetcher->fetch[fetcher->fetches++] = step.to;
+    }
+    for (auto& reduction : plan_.reductions) {
+      if (!fetcher && reduction.value == step.to) {
+        reduction.fetch_bytes = bytes;
+        break;
+      }
     }
   }
 }

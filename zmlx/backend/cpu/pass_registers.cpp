@@ -3,10 +3,49 @@
 #include <limits>
 
 #include "zmlx/backend/cpu/pass_builder.h"
+#include "zmlx/backend/cpu/store_groups.h"
 
 namespace zmlx::backend::cpu {
 
 using lang::Type;
+
+// Values of a row that cost more to make again than to keep in L2.
+void BoundPasses::choose_kept(std::span<const lang::Pass> passes) {
+  const int64_t bytes = (width_ * 4 + 63) / 64 * 64;
+  std::map<int, size_t> made; // by id
+  for (size_t p = 0; p < passes.size(); ++p) {
+    const auto needed = needed_registers(passes[p]);
+    for (size_t i = 0; i < needed.size(); ++i) {
+      const auto& it = passes[p].code[i];
+      const bool dear = is_slow(it.op) || it.op == lang::Op::Random ||
+          it.op == lang::Op::CumSum || it.op == lang::Op::Pick;
+      if (!needed[i] || !dear || it.uniform || it.id < 0 ||
+          lang::size_of(register_type(it.type)) != 4) {
+        continue;
+      }
+      const auto [first, added] = made.try_emplace(it.id, p);
+      const bool known =
+          std::any_of(kept_.begin(), kept_.end(), [&](const KeptValue& k) {
+            return k.id == it.id;
+          });
+      const auto offset = static_cast<int64_t>(kept_.size()) * bytes;
+      if (!added && first->second < p && !known &&
+          offset + bytes <= kKeptBytes) {
+        kept_.push_back({it.id, offset});
+      }
+    }
+  }
+}
+
+BoundPasses::KeptValue* PassBuilder::kept(size_t i) {
+  const int id = pass_.code[i].id;
+  for (auto& value : bound_.kept_) {
+    if (id >= 0 && value.id == id) {
+      return &value;
+    }
+  }
+  return nullptr;
+}
 
 // Vector registers are reused as soon as their value has been read for the
 // last time; a step may write over an operand of the same size.
@@ -48,7 +87,10 @@ void PassBuilder::assign_registers() {
   for (const auto& store : stores_) {
     last[store.value] = kEnd;
   }
-  for (const auto& reduction : pass_.reductions) {
+  for (const auto& reduction : plan_.reductions) {
+    for (int k = 0; k < 3 && reduction.products; ++k) {
+      last[reduction.in[k]] = kEnd;
+    }
     last[reduction.value] = kEnd;
   }
   struct Slot {
@@ -73,7 +115,7 @@ void PassBuilder::assign_registers() {
     const Step& step = plan_.block[s];
     const size_t size = lang::size_of(register_type(pass_.code[step.to].type));
     release(step, s, size);
-    if (!is_view(step) && step.direct < 0) {
+    if (!is_view(step) && step.direct < 0 && step.kept < 0) {
       auto at = std::find_if(slots.begin(), slots.end(), [&](const Slot& x) {
         return x.free && x.size == size;
       });

@@ -127,10 +127,12 @@ void PassBuilder::place_store(
   const Access& access = bound_.accesses_[plan.access];
   const bool dense = access.stride() == 1 && access.steady(bound_.width_);
   plan.store = find_store(type, seen.type, plan.each_row || dense);
+  const auto size = static_cast<int64_t>(lang::size_of(seen.type));
   plan.stream = !plan.each_row && dense && seen.type == Type::F32 &&
-      bound_.rows_ * bound_.width_ * 4 >= kStreamBytes &&
+      bound_.rows_ * bound_.width_ * size >= kStreamBytes &&
       reinterpret_cast<uintptr_t>(seen.data) % 64 == 0 && access.fixed() &&
-      walk_ == Walk::Flat;
+      walk_ != Walk::Store && access.adjacent() &&
+      (bound_.rows_ == 1 || bound_.width_ * size % 64 == 0);
   bound_.streams_ = bound_.streams_ || plan.stream;
 }
 
@@ -146,7 +148,7 @@ void PassBuilder::try_direct(size_t store) {
       std::find_if(plan_.block.begin(), plan_.block.end(), [&](const Step& s) {
         return s.to == plan.value;
       });
-  if (step->direct >= 0 || is_view(*step)) {
+  if (step->direct >= 0 || step->kept >= 0 || is_view(*step)) {
     return;
   }
   if (plan.access >= 0) {

@@ -135,11 +135,11 @@ struct BoundPasses::Running {
   std::byte* uniform;
   const void** where;
   std::byte* vectors;
+  std::byte* kept;
 
   int64_t at; // the block's first place in the row
   int64_t place; // and in the space
   size_t n;
-  int64_t fetch_distance; // bytes to what the next block reads
 };
 
 void BoundPasses::run(
@@ -149,6 +149,7 @@ void BoundPasses::run(
     const RowValues& values) const noexcept {
   std::byte* memory = thread_memory();
   Running now{};
+  now.kept = memory + kThreadMemory - kKeptBytes;
   now.row = row;
   now.begin = begin;
   now.end = end;
@@ -166,6 +167,9 @@ void BoundPasses::run(
     now.vectors = now.uniform + pass.uniform_bytes;
     run_pass(pass, now);
   }
+}
+
+void BoundPasses::finish() const noexcept {
   if (streams_) {
     hwy::FlushStream();
   }
@@ -191,7 +195,6 @@ void BoundPasses::run_pass(const PassPlan& pass, Running& now) const noexcept {
   now.at = now.begin;
   now.place = now.row * std::max<int64_t>(width_, 1) + now.begin;
   now.n = kUniformLanes;
-  now.fetch_distance = pass.block_length * kFetchedSize;
   for (const Step& step : pass.once) {
     run_step(step, now);
   }
@@ -250,16 +253,7 @@ void BoundPasses::run_block(const PassPlan& pass, Running& now) const noexcept {
     }
     run_step(step, now);
   }
-  for (size_t i = 0; i < pass.reductions.size(); ++i) {
-    const Reduce& r = pass.reductions[i];
-    const ReduceArgs args{
-        &now.partial[i], now.where[r.value], r.mask, now.n, now.at};
-    if (r.arg && pass.backwards) {
-      add_before(r.op, r.type, args);
-    } else {
-      r.op.add(args);
-    }
-  }
+  reduce(pass, now);
   for (const AddPlan& add : pass.adds) {
     if (!add.each_row) {
       add_up(add, now.n, now);
@@ -268,6 +262,30 @@ void BoundPasses::run_block(const PassPlan& pass, Running& now) const noexcept {
   for (const StorePlan& s : pass.stores) {
     if (!s.each_row && !s.direct) {
       store_block(s, now);
+    }
+  }
+}
+
+void BoundPasses::reduce(const PassPlan& pass, Running& now) const noexcept {
+  for (size_t i = 0; i < pass.reductions.size(); ++i) {
+    const Reduce& r = pass.reductions[i];
+    Accumulator* into = &now.partial[i];
+    if (r.products) {
+      r.products(
+          {into,
+           {now.where[r.in[0]], now.where[r.in[1]], now.where[r.in[2]]},
+           r.masks,
+           now.n});
+      continue;
+    }
+    ReduceArgs args{into, now.where[r.value], r.mask, now.n, now.at};
+    if (r.fetch_bytes != 0) {
+      args.fetch = static_cast<const std::byte*>(args.in) + r.fetch_bytes;
+    }
+    if (r.arg && pass.backwards) {
+      add_before(r.op, r.type, args);
+    } else {
+      r.op.add(args);
     }
   }
 }
@@ -294,6 +312,10 @@ void BoundPasses::add_up(const AddPlan& add, size_t n, Running& now)
 }
 
 void BoundPasses::run_step(const Step& step, Running& now) const noexcept {
+  if (step.kept >= 0) {
+    now.where[step.to] =
+        now.kept + step.kept + now.at * static_cast<int64_t>(sizeof(float));
+  }
   // Registers are ours to write, but not where they alias inputs.
   void* to = const_cast<void*>(now.where[step.to]);
   switch (step.act) {
@@ -301,6 +323,8 @@ void BoundPasses::run_step(const Step& step, Running& now) const noexcept {
       return compute(step, to, now);
     case Act::Alias:
       now.where[step.to] = accesses_[step.access].at(now.place);
+      break;
+    case Act::Kept:
       break;
     case Act::Accumulator:
       now.where[step.to] =
@@ -352,7 +376,7 @@ void BoundPasses::compute(const Step& step, void* to, Running& now)
       step.stream};
   for (int k = 0; k < step.fetches; ++k) {
     args.fetch[k] = static_cast<const std::byte*>(now.where[step.fetch[k]]) +
-        now.fetch_distance;
+        step.fetch_bytes[k];
   }
   step.compute(args);
 }
@@ -368,6 +392,14 @@ void BoundPasses::load(const Step& step, void* to, Running& now)
     step.load(to, access.at(now.place), 1, 1);
     spread(to, loaded_size(access));
     return;
+  }
+  if (step.fetches > 0) { // what is adjacent
+    const char* ahead = access.at(now.place) + step.fetch_bytes[0];
+    const auto bytes =
+        static_cast<int64_t>(now.n * lang::size_of(access.type()));
+    for (int64_t i = 0; i < bytes; i += 64) {
+      hwy::Prefetch(ahead + i);
+    }
   }
   auto* next = static_cast<std::byte*>(to);
   access.for_runs(

@@ -58,7 +58,8 @@ struct RowValues {
 ///
 /// Memory of a thread while it runs: slots, accumulators, uniform registers,
 /// where each register lies, running sums, vector registers (reused as their
-/// values die).
+/// values die), and values of the whole row that are dear and that a later pass
+/// reads again.
 class BoundPasses {
  public:
   /// InternalError where program, views and space do not fit.
@@ -86,6 +87,10 @@ class BoundPasses {
       int64_t end,
       const RowValues& values = {}) const noexcept;
 
+  /// To be called after the last run of a share: what it wrote is then seen by
+  /// other threads.
+  void finish() const noexcept;
+
   std::optional<Fault> fault() const {
     return fault_->get();
   }
@@ -104,6 +109,7 @@ class BoundPasses {
     Take,
     Random,
     Scan,
+    Kept, // a register that an earlier pass left in the row's memory
     Compute,
   };
 
@@ -114,7 +120,9 @@ class BoundPasses {
     std::array<uint16_t, 3> in{};
     std::array<size_t, 3> mask{};
     std::array<uint16_t, kMaxFetches> fetch{}; // registers that are streams
+    std::array<int64_t, kMaxFetches> fetch_bytes{}; // ahead of the register
     int fetches = 0;
+    int64_t kept = -1; // bytes of the row's memory before its first place
     BlockOp compute = nullptr;
     LoadOp load = nullptr;
     ScanOp scan = nullptr;
@@ -157,6 +165,11 @@ class BoundPasses {
     ReduceOp op;
     bool arg; // gives a place
     lang::Type type; // register type of the value
+    int64_t fetch_bytes = 0; // ahead of the register; 0: nothing
+    /// The sum of a product that is never stored.
+    ProductsOp products = nullptr;
+    std::array<uint16_t, 3> in{};
+    std::array<size_t, 3> masks{};
   };
 
   // Where a register lies.
@@ -186,11 +199,21 @@ class BoundPasses {
     std::byte bytes[8 * kUniformLanes];
   };
 
+  /// A value that stays in the row's memory from the pass that makes it.
+  struct KeptValue {
+    int id;
+    int64_t offset; // bytes
+    bool made = false; // by a pass that was built: not where it is one a row
+  };
+
+  void choose_kept(std::span<const lang::Pass> passes);
+
   struct Running; // what one run() knows
 
   void run_pass(const PassPlan& pass, Running& now) const noexcept;
   void run_blocks(const PassPlan& pass, Running& now) const noexcept;
   void run_block(const PassPlan& pass, Running& now) const noexcept;
+  void reduce(const PassPlan& pass, Running& now) const noexcept;
   void end_pass(const PassPlan& pass, Running& now) const noexcept;
   void run_step(const Step& step, Running& now) const noexcept;
   void compute(const Step& step, void* to, Running& now) const noexcept;
@@ -208,6 +231,7 @@ class BoundPasses {
   std::vector<Access> accesses_;
   std::vector<int> sources_; // of accesses: input n, or ~n for output n
   std::vector<Uniform> constants_;
+  std::vector<KeptValue> kept_;
   std::unique_ptr<FaultCell> fault_ = std::make_unique<FaultCell>();
 };
 

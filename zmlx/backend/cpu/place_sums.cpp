@@ -117,6 +117,7 @@ class PlaceSums : public Launch {
     for (int64_t c = begin; c < end; ++c) {
       run_chunk(static_cast<size_t>(c));
     }
+    passes_.finish();
     if (begin < end &&
         done_.fetch_add(end - begin, std::memory_order_acq_rel) + end - begin ==
             chunks) {

@@ -28,6 +28,7 @@ int64_t RowRunner::width() const {
 
 void RowRunner::run(int64_t row, float* out) const noexcept {
   passes_->run(row, 0, passes_->width(), {.out = out});
+  passes_->finish();
 }
 
 std::optional<Fault> RowRunner::fault() const {

@@ -6,27 +6,27 @@
 #include "zmlx/backend/cpu/passes.h"
 
 namespace zmlx::backend::cpu {
-namespace {
 
 using lang::Into;
 using lang::Op;
 
-// Marks what the stores and the reductions of a pass read.
-std::vector<bool> read_registers(const lang::Pass& pass) {
-  std::vector<bool> read(pass.code.size());
+std::vector<bool> needed_registers(const lang::Pass& pass) {
+  std::vector<bool> needed(pass.code.size());
   for (const auto& store : pass.stores) {
-    read[store.value] = true;
+    needed[store.value] = true;
   }
   for (const auto& reduction : pass.reductions) {
-    read[reduction.value] = true;
+    needed[reduction.value] = true;
   }
-  for (size_t i = read.size(); i-- > 0;) {
-    for (int k = 0; read[i] && k < lang::operands(pass.code[i]); ++k) {
-      read[pass.code[i].in[k]] = true;
+  for (size_t i = needed.size(); i-- > 0;) {
+    for (int k = 0; needed[i] && k < lang::operands(pass.code[i]); ++k) {
+      needed[pass.code[i].in[k]] = true;
     }
   }
-  return read;
+  return needed;
 }
+
+namespace {
 
 // Without reductions that nobody reads, and passes that do nothing.
 void prune(lang::RowProgram& row) {
@@ -36,7 +36,7 @@ void prune(lang::RowProgram& row) {
     std::erase_if(pass.reductions, [&](const lang::Reduction& r) {
       return !wanted[r.slot];
     });
-    const auto read = read_registers(pass);
+    const auto read = needed_registers(pass);
     for (size_t i = 0; i < read.size(); ++i) {
       if (read[i] && pass.code[i].op == lang::kSlot) {
         wanted[pass.code[i].number] = true;

@@ -21,6 +21,9 @@ lang::Program without_row_sums(const lang::Program& program);
 
 std::vector<RowSumGroup> row_sum_groups(const lang::Program& program);
 
+/// The registers that the stores and the reductions of a pass need.
+std::vector<bool> needed_registers(const lang::Pass& pass);
+
 /// Whether the places of a row may be run apart from each other.
 bool places_apart(const lang::Program& program);
 

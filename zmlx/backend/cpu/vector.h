@@ -52,6 +52,14 @@ BlockOp find_operation(
 /// times in[2]; null where there is no such loop.
 BlockOp find_times(lang::Op op, int factors);
 
+/// Two float32 instructions of Add, Sub and Mul in one loop:
+/// second(first(in[0], in[1]), in[2]), or second(in[2], first(...)) where
+/// `later`; null where there is none.
+BlockOp find_pair(lang::Op first, lang::Op second, bool later);
+
+/// exp(in[0] - in[1]) of float32.
+BlockOp find_exp_of_difference();
+
 /// Reads n stored elements, `stride` elements apart (1 where `contiguous`),
 /// into a register of compute_type(stored).
 using LoadOp =
@@ -84,6 +92,8 @@ struct ReduceArgs {
   size_t mask;
   size_t n;
   int64_t first; // the place of element 0 in the row
+  /// Memory that the next block will read, or null.
+  const void* fetch = nullptr;
 };
 struct ReduceOp {
   void (*start)(Accumulator&) noexcept = nullptr;
@@ -92,6 +102,16 @@ struct ReduceOp {
   void (*finish)(const Accumulator&, void* out) noexcept = nullptr;
 };
 ReduceOp find_reduction(lang::Op op, lang::Type type);
+
+/// Adds the sum of the products of two or three float32 registers.
+struct ProductsArgs {
+  Accumulator* into;
+  std::array<const void*, 3> in;
+  std::array<size_t, 3> mask;
+  size_t n;
+};
+using ProductsOp = void (*)(const ProductsArgs&) noexcept;
+ProductsOp find_products(int factors);
 
 /// sums[i] += value i of a register of `from`: into doubles, integers into
 /// uint64_t.

@@ -1,0 +1,392 @@
+// What the loops over float32 blocks share: their arguments, and the functions.
+// Included once for each instruction set.
+#if defined(ZMLX_BACKEND_CPU_VECTOR_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef ZMLX_BACKEND_CPU_VECTOR_MATH_INL_H_
+#undef ZMLX_BACKEND_CPU_VECTOR_MATH_INL_H_
+#else
+#define ZMLX_BACKEND_CPU_VECTOR_MATH_INL_H_
+#endif
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include <hwy/highway.h>
+
+#include <hwy/cache_control.h>
+#include <hwy/contrib/math/math-inl.h>
+
+#include "zmlx/backend/cpu/vector.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace zmlx::backend::cpu::HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// ------------------------------------------------------------ loops
+
+// What a loop knows of its arguments, by value: stores may not change it.
+template <typename T>
+struct Operand {
+  const T* from;
+  size_t mask;
+
+  HWY_INLINE Operand(const BlockArgs& a, int number)
+      : from(static_cast<const T*>(a.in[number])), mask(a.mask[number]) {}
+  HWY_INLINE const T* at(size_t i) const {
+    return from + (i & mask);
+  }
+};
+
+template <typename T>
+struct Result {
+  T* to;
+  bool stream;
+
+  HWY_INLINE explicit Result(const BlockArgs& a)
+      : to(static_cast<T*>(a.out)), stream(a.stream) {}
+  template <class D, class V>
+  HWY_INLINE void put(D d, V v, size_t i) const {
+    if (stream) {
+      hn::Stream(v, d, to + i);
+    } else {
+      hn::StoreU(v, d, to + i);
+    }
+  }
+};
+
+template <typename T>
+struct Fetches {
+  const T* from[kMaxFetches];
+  int count;
+
+  HWY_INLINE explicit Fetches(const BlockArgs& a) : count(a.fetches) {
+    for (int k = 0; k < kMaxFetches; ++k) {
+      from[k] = static_cast<const T*>(a.fetch[k]);
+    }
+  }
+  HWY_INLINE void at(size_t i) const {
+    if (count > 0) {
+      hwy::Prefetch(from[0] + i);
+      if (count > 1) {
+        hwy::Prefetch(from[1] + i);
+        if (count > 2) {
+          hwy::Prefetch(from[2] + i);
+          if (count > 3) {
+            hwy::Prefetch(from[3] + i);
+          }
+        }
+      }
+    }
+  }
+};
+
+// The last elements, fewer than a vector, go through memory of our own.
+template <typename T>
+struct Tail {
+  alignas(64) T lanes[HWY_MAX_BYTES / sizeof(T)] = {};
+
+  HWY_INLINE const T* load(const T* from, size_t n) {
+    std::memcpy(lanes, from, n * sizeof(T));
+    return lanes;
+  }
+};
+
+template <typename Out, typename A, typename F>
+void run_unary(const BlockArgs& a) noexcept {
+  const hn::ScalableTag<Out> out_d;
+  const hn::ScalableTag<A> d;
+  const size_t lanes = hn::Lanes(d), count = a.n;
+  const Operand<A> in(a, 0);
+  const Result<Out> out(a);
+  const Fetches<A> fetch(a);
+  const F f;
+  size_t i = 0;
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    fetch.at(i);
+    fetch.at(i + lanes);
+    const auto x = f(d, hn::LoadU(d, in.at(i)));
+    const auto y = f(d, hn::LoadU(d, in.at(i + lanes)));
+    out.put(out_d, x, i);
+    out.put(out_d, y, i + lanes);
+  }
+  for (; i < count; i += lanes) {
+    const size_t n = HWY_MIN(lanes, count - i);
+    Tail<A> x;
+    Tail<Out> y;
+    hn::Store(f(d, hn::Load(d, x.load(in.at(i), n))), out_d, y.lanes);
+    std::memcpy(out.to + i, y.lanes, n * sizeof(Out));
+  }
+}
+
+template <typename Out, typename A, typename F>
+void run_binary(const BlockArgs& a) noexcept {
+  const hn::ScalableTag<Out> out_d;
+  const hn::ScalableTag<A> d;
+  const size_t lanes = hn::Lanes(d), count = a.n;
+  const Operand<A> first(a, 0), second(a, 1);
+  const Result<Out> out(a);
+  const Fetches<A> fetch(a);
+  const F f;
+  size_t i = 0;
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    fetch.at(i);
+    fetch.at(i + lanes);
+    const auto x = hn::LoadU(d, first.at(i));
+    const auto y = hn::LoadU(d, second.at(i));
+    const auto u = hn::LoadU(d, first.at(i + lanes));
+    const auto v = hn::LoadU(d, second.at(i + lanes));
+    out.put(out_d, f(d, x, y), i);
+    out.put(out_d, f(d, u, v), i + lanes);
+  }
+  for (; i < count; i += lanes) {
+    const size_t n = HWY_MIN(lanes, count - i);
+    Tail<A> x, y;
+    Tail<Out> z;
+    const auto u = hn::Load(d, x.load(first.at(i), n));
+    const auto v = hn::Load(d, y.load(second.at(i), n));
+    hn::Store(f(d, u, v), out_d, z.lanes);
+    std::memcpy(out.to + i, z.lanes, n * sizeof(Out));
+  }
+}
+
+// ------------------------------------------------------------ float32
+
+template <class D, class V>
+HWY_INLINE V keep_nan(D, V x, V result) {
+  return hn::IfThenElse(hn::IsNaN(x), x, result);
+}
+
+// The lanes of `result` in `bad` computed anew by the C library, lane by lane,
+// so that a value never depends on its neighbours.
+template <class D, class V, class M, typename F>
+HWY_INLINE V repair(D d, V x, V result, M bad, F f) {
+  if (HWY_LIKELY(hn::AllFalse(d, bad))) {
+    return result;
+  }
+  alignas(64) float in[hn::MaxLanes(d)];
+  alignas(64) float out[hn::MaxLanes(d)];
+  alignas(64) float wrong[hn::MaxLanes(d)];
+  hn::Store(x, d, in);
+  hn::Store(result, d, out);
+  hn::Store(hn::IfThenElseZero(bad, hn::Set(d, 1.0f)), d, wrong);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) {
+    if (wrong[i] != 0) {
+      out[i] = f(in[i]);
+    }
+  }
+  return hn::Load(d, out);
+}
+
+// exp for -104 <= x <= 104; NaN stays where there is AVX-512.
+#if HWY_TARGET == HWY_AVX3
+// x = n log 2 + r, and exp(r) = 1 + r + r^2 P(r) with P fitted for the least
+// relative error (3e-9); the machine scales by 2^n, subnormal results too.
+template <class D, class V>
+HWY_INLINE V exp_within(D d, V x) {
+  const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
+  const V n = hn::Round(hn::Mul(x, set(1.44269504f)));
+  V r = hn::NegMulAdd(n, set(0.693145752f), x); // 15 bits: n times it is exact
+  r = hn::NegMulAdd(n, set(1.42860677e-06f), r);
+  V p = set(0.00138145965f);
+  p = hn::MulAdd(p, r, set(0.00836871751f));
+  p = hn::MulAdd(p, r, set(0.0416683890f));
+  p = hn::MulAdd(p, r, set(0.166665211f));
+  p = hn::MulAdd(p, r, set(0.499999940f));
+  const V e = hn::Add(hn::MulAdd(hn::Mul(r, r), p, r), set(1.0f));
+  return V{_mm512_scalef_ps(e.raw, n.raw)};
+}
+
+template <class D, class V>
+HWY_INLINE V exp_any(D d, V x) {
+  // The second operand is the result where one is NaN.
+  return exp_within(
+      d, hn::Max(hn::Set(d, -104.0f), hn::Min(hn::Set(d, 104.0f), x)));
+}
+#else
+template <class D, class V>
+HWY_INLINE V exp_within(D d, V x) {
+  return hn::Exp(d, x);
+}
+
+template <class D, class V>
+HWY_INLINE V exp_any(D d, V x) {
+  return keep_nan(d, x, hn::Exp(d, hn::Min(x, hn::Set(d, 104.0f))));
+}
+#endif
+
+// a / b for 1 <= b <= 2.
+template <class D, class V>
+HWY_INLINE V divide_near_one(D d, V a, V b) {
+#if HWY_TARGET == HWY_AVX3
+  // One step of Newton's and one of correction are a third of a division.
+  V y = hn::ApproximateReciprocal(b);
+  y = hn::MulAdd(y, hn::NegMulAdd(b, y, hn::Set(d, 1.0f)), y);
+  const V q = hn::Mul(a, y);
+  return hn::MulAdd(hn::NegMulAdd(q, b, a), y, q);
+#else
+  static_cast<void>(d);
+  return hn::Div(a, b);
+#endif
+}
+
+template <class D, class V>
+HWY_INLINE V sigmoid_any(D d, V x) {
+  const V one = hn::Set(d, 1.0f);
+  // Beyond 104 nothing is left of exp(-|x|).
+  const V e = exp_within(d, hn::Neg(hn::Min(hn::Set(d, 104.0f), hn::Abs(x))));
+  const V top = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one);
+  return keep_nan(d, x, divide_near_one(d, top, hn::Add(one, e)));
+}
+
+// erf as x + x P(x^2) below 0.92 and 1 - exp(x Q(x)) above: polynomials fitted
+// to erf(x) / x - 1 and log(erfc(x)) / x for the least relative error of erf
+// (4e-10 and 7e-10).
+template <class D, class V>
+HWY_INLINE V erf_any(D d, V x) {
+  const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
+  const V t = hn::Min(hn::Abs(x), set(4.0f)); // erf(4) rounds to 1
+  const V s = hn::Mul(t, t);
+  V p = set(8.382388e-05f);
+  p = hn::MulAdd(p, s, set(-0.0008145597f));
+  p = hn::MulAdd(p, s, set(0.005201286f));
+  p = hn::MulAdd(p, s, set(-0.0268595f));
+  p = hn::MulAdd(p, s, set(0.11283697f));
+  p = hn::MulAdd(p, s, set(-0.37612635f));
+  p = hn::MulAdd(p, s, set(0.12837917f));
+  V q = set(-1.1231466e-05f);
+  q = hn::MulAdd(q, t, set(0.0003228054f));
+  q = hn::MulAdd(q, t, set(-0.003642465f));
+  q = hn::MulAdd(q, t, set(0.023762075f));
+  q = hn::MulAdd(q, t, set(-0.10623689f));
+  q = hn::MulAdd(q, t, set(-0.6351513f));
+  q = hn::MulAdd(q, t, set(-1.1286485f));
+  const V near = hn::MulAdd(p, t, t);
+  const V far = hn::Sub(set(1.0f), exp_within(d, hn::Mul(q, t)));
+  const V r = hn::IfThenElse(hn::Lt(t, set(0.92f)), near, far);
+  return keep_nan(d, x, hn::CopySign(r, x));
+}
+
+// Beyond 39000 Highway's reduction of the argument loses digits.
+template <class D, class V>
+HWY_INLINE auto too_far(D d, V x) {
+  return hn::Not(hn::Le(hn::Abs(x), hn::Set(d, 39000.0f)));
+}
+
+template <class D, class V>
+HWY_INLINE V log_any(D d, V x) {
+  const auto good = hn::And(
+      hn::Gt(x, hn::Zero(d)),
+      hn::Le(x, hn::Set(d, std::numeric_limits<float>::max())));
+  return repair(
+      d, x, hn::Log(d, x), hn::Not(good), [](float v) { return std::log(v); });
+}
+
+template <class D, class V>
+HWY_INLINE V log1p_any(D d, V x) {
+  const auto good = hn::And(
+      hn::Ge(x, hn::Set(d, -0.5f)),
+      hn::Le(x, hn::Set(d, std::numeric_limits<float>::max())));
+  return repair(d, x, hn::Log1p(d, x), hn::Not(good), [](float v) {
+    return std::log1p(v);
+  });
+}
+
+// Powers of positive finite numbers through float64: its 53 bits hold
+// y log(x) with more digits than the result needs.
+template <class DF, class VF>
+HWY_INLINE VF pow_positive(DF df, VF x, VF y) {
+  const hn::Rebind<double, DF> d;
+  const auto limit = hn::Set(d, 300.0);
+  auto e = hn::Mul(hn::PromoteTo(d, y), hn::Log(d, hn::PromoteTo(d, x)));
+  e = hn::Max(hn::Min(e, limit), hn::Neg(limit));
+  return hn::DemoteTo(df, hn::Exp(d, e));
+}
+
+template <class D, class V>
+HWY_INLINE V pow_any(D d, V x, V y) {
+  const V big = hn::Set(d, std::numeric_limits<float>::max());
+  const auto good = hn::And(
+      hn::And(hn::Gt(x, hn::Zero(d)), hn::Le(x, big)), hn::Le(hn::Abs(y), big));
+  const V base = hn::IfThenElse(good, x, hn::Set(d, 1.0f));
+  const V power = hn::IfThenElseZero(good, y);
+#if HWY_TARGET == HWY_SCALAR
+  const V result = pow_positive(d, base, power);
+#else
+  const hn::Half<D> half;
+  const V result = hn::Combine(
+      d,
+      pow_positive(half, hn::UpperHalf(half, base), hn::UpperHalf(half, power)),
+      pow_positive(
+          half, hn::LowerHalf(half, base), hn::LowerHalf(half, power)));
+#endif
+  if (HWY_LIKELY(hn::AllTrue(d, good))) {
+    return result;
+  }
+  alignas(64) float xs[hn::MaxLanes(d)], ys[hn::MaxLanes(d)];
+  alignas(64) float out[hn::MaxLanes(d)], fine[hn::MaxLanes(d)];
+  hn::Store(x, d, xs);
+  hn::Store(y, d, ys);
+  hn::Store(result, d, out);
+  hn::Store(hn::IfThenElseZero(good, hn::Set(d, 1.0f)), d, fine);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) {
+    if (fine[i] == 0) {
+      out[i] = std::pow(xs[i], ys[i]);
+    }
+  }
+  return hn::Load(d, out);
+}
+
+template <class D, class V>
+HWY_INLINE V round_to_bfloat16(D d, V x) {
+  const hn::RebindToUnsigned<D> du;
+  const auto bits = hn::BitCast(du, x);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
+  const auto up = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7FFF)));
+  return keep_nan(d, x, hn::BitCast(d, hn::And(up, hn::Set(du, 0xFFFF0000u))));
+}
+
+// clang-format off
+#define ZMLX_UNARY(NAME, VALUE) \
+  struct NAME { template <class D, class V> HWY_INLINE auto operator()(D d, V x) const { static_cast<void>(d); return VALUE; } }
+#define ZMLX_BINARY(NAME, VALUE) \
+  struct NAME { template <class D, class V> HWY_INLINE auto operator()(D d, V x, V y) const { static_cast<void>(d); return VALUE; } }
+
+ZMLX_UNARY(Neg, hn::Neg(x));
+ZMLX_UNARY(Abs, hn::Abs(x));
+ZMLX_UNARY(Exp, exp_any(d, x));
+ZMLX_UNARY(Expm1, keep_nan(d, x, hn::Expm1(d, hn::Min(x, hn::Set(d, 104.0f)))));
+ZMLX_UNARY(Log, log_any(d, x));
+ZMLX_UNARY(Log1p, log1p_any(d, x));
+ZMLX_UNARY(Sqrt, hn::Sqrt(x));
+ZMLX_UNARY(Rsqrt, hn::Div(hn::Set(d, 1.0f), hn::Sqrt(x)));
+ZMLX_UNARY(Sin, repair(d, x, hn::Sin(d, x), too_far(d, x), [](float v) { return std::sin(v); }));
+ZMLX_UNARY(Cos, repair(d, x, hn::Cos(d, x), too_far(d, x), [](float v) { return std::cos(v); }));
+ZMLX_UNARY(Tanh, keep_nan(d, x, hn::CopySign(hn::Tanh(d, hn::Min(hn::Abs(x), hn::Set(d, 20.0f))), x)));
+ZMLX_UNARY(Sigmoid, sigmoid_any(d, x));
+ZMLX_UNARY(Erf, erf_any(d, x));
+ZMLX_UNARY(Floor, hn::Floor(x));
+ZMLX_UNARY(Ceil, hn::Ceil(x));
+ZMLX_UNARY(Round, hn::Round(x));
+ZMLX_UNARY(AsBfloat16, round_to_bfloat16(d, x));
+ZMLX_BINARY(Add, hn::Add(x, y));
+ZMLX_BINARY(Sub, hn::Sub(x, y));
+ZMLX_BINARY(Mul, hn::Mul(x, y));
+ZMLX_BINARY(Div, hn::Div(x, y));
+ZMLX_BINARY(BitAnd, hn::And(x, y));
+ZMLX_BINARY(BitOr, hn::Or(x, y));
+ZMLX_BINARY(BitXor, hn::Xor(x, y));
+ZMLX_BINARY(Pow, pow_any(d, x, y));
+ZMLX_BINARY(Max, keep_nan(d, x, keep_nan(d, y, hn::Max(x, y))));
+ZMLX_BINARY(Min, keep_nan(d, x, keep_nan(d, y, hn::Min(x, y))));
+// clang-format on
+
+#undef ZMLX_UNARY
+#undef ZMLX_BINARY
+
+} // namespace
+} // namespace zmlx::backend::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif // include guard

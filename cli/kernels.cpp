@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "zmlx/base/settings.h"
 #include "zmlx/base/text.h"
+#include "zmlx/lab/catalogue_page.h"
 #include "zmlx/lang/print.h"
 #include "zmlx/op/op.h"
 
@@ -30,6 +31,7 @@ nlohmann::ordered_json to_json(const op::Op& kernel) {
   return {
       {"name", kernel.name()},
       {"aliases", op::aliases_of(kernel)},
+      {"family", kernel.family()},
       {"summary", kernel.summary()},
       {"inputs", names_of(defined.body().inputs)},
       {"outputs", outputs},
@@ -46,7 +48,11 @@ std::string meaning(const op::Op& kernel) {
             "{}; also named {}", kernel.summary(), fmt::join(others, ", "));
 }
 
-int run_kernels(bool json) {
+int run_kernels(bool json, bool markdown) {
+  if (markdown) {
+    write(stdout, lab::catalogue_page());
+    return exit_ok;
+  }
   if (json) {
     auto list = nlohmann::ordered_json::array();
     for (const auto* kernel : op::catalogue()) {
@@ -75,8 +81,12 @@ const CommandRegistration command({
     "List the kernels of the catalogue",
     [](CLI::App& app) -> std::function<int()> {
       auto json = std::make_shared<bool>(false);
-      app.add_flag("--json", *json, "Print one JSON document");
-      return [json] { return run_kernels(*json); };
+      auto markdown = std::make_shared<bool>(false);
+      auto* flag = app.add_flag("--json", *json, "Print one JSON document");
+      app.add_flag(
+             "--markdown", *markdown, "Print the page that is docs/kernels.md")
+          ->excludes(flag);
+      return [json, markdown] { return run_kernels(*json, *markdown); };
     },
 });
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import tiny_model
 
 PROGRAM = str(Path(sys.argv.pop(1)).resolve()) if len(sys.argv) > 1 else ""
-COMMANDS = ["doctor", "generate", "kernels", "patch", "show", "validate"]
+COMMANDS = ["bench", "check", "doctor", "generate", "kernels", "patch", "show", "validate"]
 SMOLLM2 = Path(__file__).parents[2] / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 LIMIT = 60  # seconds that no call may take: a hang is a failure of its own test
 OK, FAILED, USAGE, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -98,10 +98,12 @@ class Help(Case):
 
     def test_help_of_each_command_names_each_flag(self):
         flags = {
+            "bench": "kernels op",
+            "check": "--csv --json",
             "doctor": "--json",
             "generate": "--prompt --max-tokens --temp --top-p --min-p --top-k --seed --system-prompt "
             "--ignore-chat-template --patch --json",
-            "kernels": "--json",
+            "kernels": "--json --markdown",
             "patch": "--patterns --exclude --list --plan --dot --json",
             "show": "--inputs --scalars --with --type --gradient --json",
             "validate": "--max-tokens --runs --prompt --patterns --reference --ignore-chat-template --json",
@@ -139,6 +141,7 @@ class WrongArguments(Case):
             (["show", "silu", "--typ", "float32"], "--type"),
             (["patch", "m", "--exclud", "x"], "--exclude"),
             (["doctor", "--josn"], "--json"),
+            (["check", "--cvs", "x"], "--csv"),
         ]:
             self.refuses(USAGE, *args, expected=["unknown flag", f"Did you mean '{nearest}'?"])
         self.refuses(USAGE, "generate", "m", "-p", "hi", "-x", expected=['unknown flag "-x"', "generate --help"])
@@ -171,6 +174,8 @@ class WrongArguments(Case):
         self.refuses(USAGE, "validate", expected=["model is required"])
         self.refuses(USAGE, "patch", expected=["expected a model"])
         self.refuses(USAGE, "show", expected=["kernel is required"])
+        self.refuses(USAGE, "bench", expected=["expected what to measure: kernels or op"])
+        self.refuses(USAGE, "bench", "kernls", expected=['"kernls"'])
 
     def test_leading_zeros_are_decimal(self):
         self.assertEqual(len(self.document("generate", self.model, "-p", "hi", "-m", "010")["tokens"]), 10)
@@ -191,6 +196,9 @@ class WrongArguments(Case):
         self.refuses(USAGE, "show", "softmx(x)", expected=["'softmx'", "Did you mean 'softmax'?"])
         self.refuses(USAGE, "show", "x + eps", "--scalars", "esp", expected=["'eps'", "Did you mean 'esp'?"])
         self.refuses(USAGE, "show", "silu", "--with", "bits", expected=["NAME=NUMBER"])
+        for command in [["check"], ["bench", "kernels"]]:
+            self.refuses(USAGE, *command, "sliu", expected=["'sliu'", "Did you mean 'silu'?"])
+        self.refuses(USAGE, "bench", "kernels", "--type", "float64", expected=["--type", "float32", "bfloat16"])
 
 
 class WrongModels(Case):
@@ -486,6 +494,28 @@ class Output(Case):
         out, _ = self.succeeds("show", "a / b", "--inputs", "a,b", "--gradient")
         self.assertIn("gradient of a: stage", out)
         self.assertIn("gradient of b: stage", out)
+
+    def test_check_of_two_kernels(self):
+        path = self.root / "support.csv"
+        got = self.document("check", "silu", "add", "silu", "--csv", path)
+        self.assertEqual([kernel["kernel"] for kernel in got["kernels"]], ["add", "silu"])
+        self.assertTrue(got["passed"])
+        self.assertGreater(got["comparisons"], 100)
+        self.assertEqual(path.read_text().count("\n"), 3)
+        out, err = self.succeeds("check", "silu")
+        self.assertEqual(err, "")
+        self.assertIn("all as they should be", out)
+
+    def test_bench_writes_a_page(self):
+        path = self.root / "bench.html"
+        got = self.document("bench", "kernels", "silu", "--quick", "--html", path)
+        self.assertEqual(got["benchmarks"][0]["name"], "silu/float32")
+        self.assertIn("<svg ", path.read_text())
+        self.assertGreater(self.document("bench", "op")["mx_add_seconds"], 0)
+
+    def test_the_page_of_kernels_is_current(self):
+        page = Path(__file__).parents[2] / "docs" / "kernels.md"
+        self.assertEqual(page.read_text(), self.succeeds("kernels", "--markdown")[0])
 
     def test_patch_writes_the_graph(self):
         path = self.root / "step.dot"

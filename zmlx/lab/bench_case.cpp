@@ -112,12 +112,27 @@ with_all_axes(Shapes shapes, const lang::Shape& largest, int64_t factor) {
   return shapes;
 }
 
+// The largest input; of the weights and caches, where there are some.
+lang::Shape largest_of(const lang::Body& body, const Shapes& shapes) {
+  lang::Shape largest;
+  for (bool whole : {true, false}) {
+    for (size_t i = 0; i < shapes.size(); ++i) {
+      if ((body.inputs[i].role == lang::Role::Whole) == whole &&
+          !shapes[i].empty() &&
+          (largest.empty() || elements_of(shapes[i]) > elements_of(largest))) {
+        largest = shapes[i];
+      }
+    }
+    if (!largest.empty()) {
+      break;
+    }
+  }
+  return largest;
+}
+
 void lengthen(const lang::Body& body, Shapes& shapes, int64_t elements) {
   const auto now = total(body, shapes);
-  const auto& largest = *std::max_element(
-      shapes.begin(), shapes.end(), [](const auto& a, const auto& b) {
-        return elements_of(a) < elements_of(b);
-      });
+  const auto largest = largest_of(body, shapes);
   if (!now || largest.empty()) {
     return;
   }

@@ -54,8 +54,8 @@ TEST(Scatter, AddsToRowsInOrderAndGivesGradientsToUpdates) {
 }
 
 TEST(Scatter, TheOrderIsThatOfTheUpdates) {
-  // (1e8 + 1) - 1e8 is 0 in float32, (1e8 - 1e8) + 1 is 1.
-  const mx::array updates({1e8f, 1.f, -1e8f, 1e8f, -1e8f, 1.f}, {6, 1});
+  // (1e17 + 1) - 1e17 is 0 in float32 and in float64, (1e17 - 1e17) + 1 is 1.
+  const mx::array updates({1e17f, 1.f, -1e17f, 1e17f, -1e17f, 1.f}, {6, 1});
   const mx::array indices({0, 0, 0, 1, 1, 1});
   EXPECT_EQ(
       values(scatter_add.with({{"rows", 2}})(indices, updates)),

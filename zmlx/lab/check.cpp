@@ -185,6 +185,8 @@ void find_fallbacks(
     } else if (kernel == found.kernel + "_gradient") {
       found.gradient_on_cpu = false;
       found.why_gradient_not_on_cpu = reason;
+      found.fail(
+          Check::fallback, "gradient", "ran as MLX operations: " + reason);
     }
   }
   if (!autodiff) { // made of kernels, though not one

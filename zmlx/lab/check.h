@@ -34,7 +34,7 @@ enum class Check {
   /// random directions, and by element for small inputs. A stop_gradient must
   /// not change the derivative.
   derivative,
-  /// Whether what gave the values was our kernel, not the reference.
+  /// Whether what ran, gradients included, was our kernel, not the reference.
   fallback,
 };
 inline constexpr size_t kChecks = 7;

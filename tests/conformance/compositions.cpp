@@ -11,6 +11,8 @@
 
 namespace zmlx::conformance {
 
+namespace mx = mlx::core;
+
 namespace {
 
 class Composition : public testing::TestWithParam<const op::Op*> {};

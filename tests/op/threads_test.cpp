@@ -73,9 +73,7 @@ TEST(Threads, MakeAnExecutableOnceAndGetOneAnswer) {
       }
     });
     EXPECT_EQ(wrong, 0);
-    const auto after = executable_counts();
-    EXPECT_EQ(after.misses, before.misses + 1);
-    EXPECT_EQ(after.hits, before.hits + kThreads - 1);
+    EXPECT_EQ(executable_counts().misses, before.misses + 1);
   }
 }
 

@@ -330,8 +330,11 @@ Interval stored_in(const Interval& x, Type compute) {
 
 Interval apply(Op op, Type type, const Interval& a, const Interval& b) {
   const bool two = lang::arity(op) == 2;
-  if (op == Op::Pow && (is_zero(b) || (a.point() && a.low == 1))) {
-    return only(1);
+  if (op == Op::Pow && (b.point() && b.low == 0)) {
+    return {1, 1, a.nan}; // a signalling NaN stays one
+  }
+  if (op == Op::Pow && (a.point() && a.low == 1)) {
+    return {1, 1, b.nan};
   }
   if (op == Op::Pow && (a.empty() || b.empty())) {
     const bool one = a.has(1) || b.has(0);

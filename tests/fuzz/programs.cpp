@@ -1,5 +1,6 @@
 #include "tests/fuzz/programs.h"
 
+#include <algorithm>
 #include <limits>
 
 #include <fmt/format.h>
@@ -109,43 +110,55 @@ class Drawing {
     } else {
       leaves_.wholes.push_back(last_input());
     }
-    if (kind_ == Kind::Row && !shape.empty()) {
+    if (kind_ == Kind::Row && !shape.empty() && shape.back() == space_.back()) {
+      leaves_.full_rows.push_back(last_input());
       leaves_.rows.push_back(last_input());
     }
   }
 
   void add_row_inputs() {
     leaves_.along_row = true;
-    leaves_.row_length = space_.back();
-    mx::Shape rows(space_.begin(), space_.end() - 1);
+    leaves_.common = space_.back();
+    const mx::Shape rows(space_.begin(), space_.end() - 1);
     if (chance_.one_in(3)) {
       add("e", Role::EachRow, some_of(rows), chance_.of(kFloats));
       leaves_.reals.push_back(last_input());
     }
-    if (chance_.one_in(3)) {
-      add("at", Role::EachRow, some_of(rows), mx::int32);
-      // Some are outside of what is read.
-      leaves_.row_numbers.push_back(last_input());
-      leaves_.wholes.push_back(last_input());
-    }
     if (chance_.one_in(4)) {
       auto own = some_of(rows);
       own.push_back(1 + chance_.below(9));
+      leaves_.common = std::min(leaves_.common, own.back());
       add("r", Role::Row, own, chance_.of(kFloats));
       leaves_.rows.push_back(last_input());
     }
     if (chance_.one_in(4)) {
-      add("table",
-          Role::Table,
-          {1 + chance_.below(6), chance_.one_in(6) ? 1 : space_.back()},
-          chance_.of(kFloats));
+      const mx::Shape shape{
+          1 + chance_.below(6), chance_.one_in(6) ? 1 : space_.back()};
+      leaves_.common = std::min(leaves_.common, shape[0]);
+      add("table", Role::Table, shape, chance_.of(kFloats));
       leaves_.tables.push_back(last_input());
-      leaves_.row_numbers.emplace_back(chance_.below(3));
+    }
+    if (chance_.one_in(3)) {
+      add_row_numbers(some_of(rows));
     }
     if (chance_.one_in(8)) {
       add("seed", Role::Scalar, {}, mx::uint64);
       leaves_.seeds.push_back(last_input());
     }
+  }
+
+  void add_row_numbers(const mx::Shape& shape) {
+    program_.body.inputs.push_back({"at", Role::EachRow});
+    program_.inputs.push_back(
+        somewhere(chance_, shape, [&](const mx::Shape& full) {
+          std::vector<int32_t> v(size_of(full));
+          for (int32_t& x : v) {
+            x = chance_.below(leaves_.common);
+          }
+          return mx::array(v.data(), full);
+        }));
+    leaves_.row_numbers.push_back(last_input());
+    leaves_.wholes.push_back(last_input());
   }
 
   void
@@ -159,11 +172,16 @@ class Drawing {
         chance_.one_in(2) ? dense(shape) : somewhere(chance_, shape, dense));
   }
 
-  mx::array values(const mx::Shape& shape, mx::Dtype type, bool extreme) {
+  static size_t size_of(const mx::Shape& shape) {
     size_t size = 1;
     for (int length : shape) {
       size *= static_cast<size_t>(length);
     }
+    return size;
+  }
+
+  mx::array values(const mx::Shape& shape, mx::Dtype type, bool extreme) {
+    const size_t size = size_of(shape);
     if (mx::issubdtype(type, mx::floating)) {
       std::vector<float> v(size);
       for (float& x : v) {

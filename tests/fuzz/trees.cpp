@@ -297,21 +297,21 @@ Expr Trees::whole_row(int depth) {
 
 /// An element of a row or of a table.
 Expr Trees::read() {
-  if (!leaves_.tables.empty() && !leaves_.row_numbers.empty() &&
-      chance_.one_in(2)) {
-    return lang::take(
-        chance_.of(leaves_.tables), chance_.of(leaves_.row_numbers));
+  const auto below_common = [&] {
+    return !leaves_.row_numbers.empty() && chance_.one_in(2)
+        ? chance_.of(leaves_.row_numbers)
+        : Expr(chance_.below(leaves_.common));
+  };
+  if (!leaves_.tables.empty() && chance_.one_in(2)) {
+    return lang::take(chance_.of(leaves_.tables), below_common());
   }
-  if (leaves_.rows.empty()) {
-    return real_leaf();
+  if (!leaves_.full_rows.empty() && chance_.one_in(3)) {
+    return lang::pick(
+        chance_.of(leaves_.full_rows), lang::width() - 1 - lang::index());
   }
-  const Expr source = chance_.of(leaves_.rows);
-  if (!leaves_.row_numbers.empty() && chance_.one_in(2)) {
-    return lang::pick(source, chance_.of(leaves_.row_numbers));
-  }
-  return chance_.one_in(2)
-      ? lang::pick(source, lang::width() - 1 - lang::index())
-      : lang::pick(source, chance_.below(leaves_.row_length + 1));
+  return leaves_.rows.empty()
+      ? real_leaf()
+      : lang::pick(chance_.of(leaves_.rows), below_common());
 }
 
 Expr Trees::real_row(int depth) {

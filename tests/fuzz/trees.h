@@ -13,11 +13,14 @@ struct Leaves {
   std::vector<lang::Expr> wholes; // with integers
   std::vector<lang::Expr> truths; // bools
   std::vector<lang::Expr> row_numbers; // integers, one a row
-  std::vector<lang::Expr> rows; // inputs that pick may read
+  std::vector<lang::Expr> full_rows; // inputs that pick may read at any place
+  std::vector<lang::Expr> rows; // and at places below `common`
   std::vector<lang::Expr> tables;
   std::vector<lang::Expr> seeds; // of random bits, 0-d integers
   bool along_row = false; // operations that know their row may come
-  int row_length = 0;
+  /// What indices stay below: the shortest row and table that they are for. An
+  /// index beyond is an error when it is evaluated.
+  int common = 1;
 };
 
 /// Random trees whose kinds fit: reals where floats belong, integers under

@@ -64,6 +64,10 @@ class PassBuilder {
   void join_pairs();
   bool join_pair(Step& step, const Step& before, int operand);
   void join_products();
+  void join_difference(
+      BoundPasses::Reduce& reduction,
+      const std::vector<int>& reads,
+      std::vector<bool>& gone) const;
   void remove(const std::vector<bool>& gone);
   bool may_join(const Step& step, const std::vector<int>& reads) const;
   BoundPasses::KeptValue* kept(size_t i);

@@ -41,7 +41,7 @@ size_t loaded_size(const Access& access) {
 }
 
 // What a register is whose memory is a table's where it has no such row.
-alignas(64) constexpr std::byte kZeros[kMaxBlock * 8] = {};
+alignas(64) constexpr std::byte kZeros[kMaxViewBlock * 8] = {};
 
 // The first element of an integer register; beyond int64 as its largest.
 int64_t index_at(lang::Type type, const void* reg) {

@@ -256,6 +256,9 @@ TEST(VectorPrograms, PairsOfInstructionsAndSumsOfProducts) {
       x(0) * lang::sum(product * x(2)) + lang::sum(x(0) * x(0)),
       x(0) * lang::sum(product * 0.5) + lang::sum(product),
       x(0) * lang::sum(sum * x(2)),
+      x(0) * lang::sum(less * less),
+      x(0) * lang::sum(less * less) + lang::max_of(less),
+      (x(0) + 1) / (x(2) + 5), // by one number a row
   };
   for_each_target([&] {
     for (const Expr& formula : formulas) {
@@ -293,6 +296,44 @@ TEST(VectorPrograms, PickReadsTheRowAndNeverOutside) {
           Layout::Plain,
           {Role::Row});
     }
+  }
+}
+
+TEST(VectorPrograms, LargeRowsAreTheSmallOnesBits) {
+  // Outputs of many bytes are stored past the caches.
+  const int64_t rows = 2200, width = 1024, few = 40;
+  Array in(Type::F32, {rows, width}, Layout::Plain);
+  in.fill(3);
+  const Expr scaled = x(0) * lang::rsqrt(lang::mean(x(0) * x(0)) + 1e-5);
+  const Body body{{{"x"}}, {{"a", lang::softmax(x(0))}, {"b", scaled}}};
+  const auto executable =
+      instance().compile(*lang::lower(body, {Type::F32}, nullptr));
+  const auto run = [&](int64_t first, int64_t n, int parts) {
+    Array a(Type::F32, {n, width}, Layout::Plain);
+    Array b(Type::F32, {n, width}, Layout::Plain);
+    View from = in.view;
+    from.data = static_cast<float*>(from.data) + first * width;
+    from.shape[0] = n;
+    const View to[] = {a.view, b.view};
+    const auto launch = executable->bind({&from, 1}, to);
+    for (int part = parts; part-- > 0;) {
+      launch->run(part, parts);
+    }
+    std::vector<float> both;
+    for (const Array* out : {&a, &b}) {
+      const auto* data = static_cast<const float*>(out->view.data);
+      both.insert(both.end(), data, data + n * width);
+    }
+    return both;
+  };
+  const auto all = run(0, rows, 3);
+  for (int64_t first = 0; first < rows; first += few) {
+    const auto some = run(first, few, 1);
+    const auto half = some.begin() + few * width;
+    ASSERT_TRUE(
+        std::equal(some.begin(), half, all.begin() + first * width) &&
+        std::equal(half, some.end(), all.begin() + (rows + first) * width))
+        << "row " << first;
   }
 }
 

@@ -340,6 +340,7 @@ void PassBuilder::resolve_pick(size_t i) {
   Step step{.act = Act::Pick, .to = static_cast<uint16_t>(i)};
   set_index(i, lead.shape.back(), step);
   step.own_stride = lead.strides.back();
+  step.run = find_load(lead.type, step.own_stride == 1);
   lead.shape.pop_back();
   lead.strides.pop_back();
   if (step.length == 0) {

@@ -13,6 +13,8 @@ namespace zmlx::backend::cpu {
 /// the memory that streams through.
 inline constexpr size_t kVectorBytes = 24 * 1024;
 inline constexpr int64_t kMaxBlock = 1024;
+/// Of a pass that needs no vector registers, such as a plain sum.
+inline constexpr int64_t kMaxViewBlock = 4096;
 inline constexpr int64_t kMinBlock = 16;
 /// Values of a row that are kept for a later pass: some of L2.
 inline constexpr int64_t kKeptBytes = 256 * 1024;
@@ -64,6 +66,10 @@ class PassBuilder {
   void join_pairs();
   bool join_pair(Step& step, const Step& before, int operand);
   void join_products();
+  void join_difference(
+      BoundPasses::Reduce& reduction,
+      const std::vector<int>& reads,
+      std::vector<bool>& gone) const;
   void remove(const std::vector<bool>& gone);
   bool may_join(const Step& step, const std::vector<int>& reads) const;
   BoundPasses::KeptValue* kept(size_t i);

@@ -8,6 +8,13 @@ namespace zmlx::backend::cpu {
 using lang::Op;
 using lang::Type;
 
+namespace {
+
+// How far ahead a loop fetches that does little else than read.
+constexpr int64_t kNearBytes = 1024;
+
+} // namespace
+
 bool is_slow(Op op) {
   switch (op) {
     case Op::Exp:
@@ -184,8 +191,29 @@ void PassBuilder::join_products() {
     reduction.in = step->in;
     reduction.masks = step->mask;
     gone[step - plan_.block.begin()] = true;
+    if (step->operands == 2 && step->in[0] == step->in[1]) {
+      join_difference(reduction, reads, gone);
+    }
   }
   remove(gone);
+}
+
+// A variance: the sum of the squares of what a subtraction gives to it alone.
+void PassBuilder::join_difference(
+    BoundPasses::Reduce& reduction,
+    const std::vector<int>& reads,
+    std::vector<bool>& gone) const {
+  for (size_t n = 0; n < plan_.block.size(); ++n) {
+    const Step& step = plan_.block[n];
+    if (step.to == reduction.in[0] && step.act == Act::Compute &&
+        step.kept < 0 && step.operands == 2 && reads[step.to] == 2 &&
+        !joined_.contains(step.to) && pass_.code[step.to].op == Op::Sub) {
+      reduction.products = find_squared_differences();
+      reduction.in = step.in;
+      reduction.masks = step.mask;
+      gone[n] = true;
+    }
+  }
 }
 
 // How far ahead of a stream the memory lies that it should fetch: the next
@@ -249,7 +277,7 @@ void PassBuilder::assign_fetches() {
     }
     for (auto& reduction : plan_.reductions) {
       if (!fetcher && reduction.value == step.to) {
-        reduction.fetch_bytes = bytes;
+        reduction.fetch_bytes = std::min(bytes, kNearBytes);
         break;
       }
     }

@@ -133,7 +133,7 @@ void PassBuilder::assign_registers() {
       slots[own->second].free = false;
     }
   }
-  int64_t block = kMaxBlock;
+  int64_t block = bytes > 0 ? kMaxBlock : kMaxViewBlock;
   while (block > kMinBlock &&
          static_cast<size_t>(block) * bytes > kVectorBytes) {
     block /= 2;

@@ -41,7 +41,7 @@ size_t loaded_size(const Access& access) {
 }
 
 // What a register is whose memory is a table's where it has no such row.
-alignas(64) constexpr std::byte kZeros[kMaxBlock * 8] = {};
+alignas(64) constexpr std::byte kZeros[kMaxViewBlock * 8] = {};
 
 // The first element of an integer register; beyond int64 as its largest.
 int64_t index_at(lang::Type type, const void* reg) {
@@ -101,6 +101,19 @@ int64_t gather(size_t size, lang::Type index, Args... args) {
     }
     return -1;
   });
+}
+
+// Whether places are a run within a row of this length, as index() + 5 gives.
+bool follow_each_other(const int32_t* places, size_t n, int64_t length) {
+  const int32_t first = places[0];
+  if (first < 0 || first + static_cast<int64_t>(n) > length) {
+    return false;
+  }
+  int32_t other = 0;
+  for (size_t i = 0; i < n; ++i) {
+    other |= places[i] ^ (first + static_cast<int32_t>(i));
+  }
+  return other == 0;
 }
 
 // Takes in a block that lies before those already taken in: what they gave
@@ -435,6 +448,17 @@ void BoundPasses::take(const Step& step, void* to, Running& now)
 
 void BoundPasses::pick(const Step& step, void* out, Running& now)
     const noexcept {
+  const void* places = now.where[step.in[0]];
+  if (step.type == lang::Type::I32 && step.mask[0] != 0 &&
+      follow_each_other(
+          static_cast<const int32_t*>(places), now.n, step.length)) {
+    const Access& access = accesses_[step.access];
+    const auto stored = static_cast<int64_t>(lang::size_of(access.type()));
+    const auto first = int64_t{*static_cast<const int32_t*>(places)};
+    const char* from = access.at(now.row) + first * step.own_stride * stored;
+    step.run(out, from, step.own_stride, now.n);
+    return;
+  }
   constexpr size_t kAtOnce = 64;
   alignas(64) std::byte raw[8 * kAtOnce];
   const Access& access = accesses_[step.access];

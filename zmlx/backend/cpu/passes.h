@@ -125,6 +125,7 @@ class BoundPasses {
     int64_t kept = -1; // bytes of the row's memory before its first place
     BlockOp compute = nullptr;
     LoadOp load = nullptr;
+    LoadOp run = nullptr; // Pick: of places that follow each other
     ScanOp scan = nullptr;
     int carry = 0; // Scan: which running sum
     int access = -1; // Load, Alias, Pick, Take; Accumulator: its number

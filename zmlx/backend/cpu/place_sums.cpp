@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "zmlx/backend/cpu/buffers.h"
 #include "zmlx/backend/cpu/passes.h"
 #include "zmlx/backend/cpu/sum_output.h"
 #include "zmlx/backend/cpu/sums.h"
@@ -69,6 +70,12 @@ int64_t longest_run(const std::vector<Shape>& shapes, const Shape& space) {
   }
   return run;
 }
+
+struct Release {
+  void operator()(uint64_t* memory) const {
+    release(memory);
+  }
+};
 
 struct Chunk {
   int64_t row, row_end;
@@ -157,7 +164,7 @@ class PlaceSums : public Launch {
   std::vector<Chunk> chunks_;
   bool columns_ = false; // chunks are columns of all rows
   size_t scratch_ = 0; // sums of a chunk that are not kept
-  std::unique_ptr<uint64_t[]> kept_;
+  std::unique_ptr<uint64_t, Release> kept_;
   mutable std::atomic<int64_t> done_ = 0; // chunks of this run
 };
 
@@ -260,7 +267,7 @@ void PlaceSums::keep() {
       kept += chunks_.size() * static_cast<size_t>(sum.window);
     }
   }
-  kept_.reset(new uint64_t[kept]);
+  kept_.reset(static_cast<uint64_t*>(allocate(kept * sizeof(uint64_t))));
 }
 
 // The elements of the output to which a chunk adds: from this one, adjacent but

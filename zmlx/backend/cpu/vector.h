@@ -112,6 +112,7 @@ struct ProductsArgs {
 };
 using ProductsOp = void (*)(const ProductsArgs&) noexcept;
 ProductsOp find_products(int factors);
+ProductsOp find_squared_differences(); // of (in[0] - in[1])^2
 
 /// sums[i] += value i of a register of `from`: into doubles, integers into
 /// uint64_t.

@@ -101,8 +101,11 @@ struct ExpOfDifference {
   }
 };
 
-// Sums x y, or x y z, as the sum of a block of their products would be.
-template <int kFactors>
+// How many registers a sum of products has, and what its terms are.
+enum class Term { Product, TripleProduct, SquaredDifference };
+
+// Sums x y, x y z or (x - y)^2 as the sum of a block of them would be.
+template <Term kTerm>
 void add_products(const ProductsArgs& a) noexcept {
   const hn::ScalableTag<float> d;
   const size_t lanes = hn::Lanes(d), count = a.n;
@@ -111,9 +114,15 @@ void add_products(const ProductsArgs& a) noexcept {
   const auto* z = static_cast<const float*>(a.in[2]);
   const size_t my = a.mask[1], mx = a.mask[0], mz = a.mask[2];
   const auto value = [&](size_t i) HWY_ATTR {
-    const auto r =
-        hn::Mul(hn::LoadU(d, x + (i & mx)), hn::LoadU(d, y + (i & my)));
-    return kFactors == 2 ? r : hn::Mul(r, hn::LoadU(d, z + (i & mz)));
+    const auto u = hn::LoadU(d, x + (i & mx)), v = hn::LoadU(d, y + (i & my));
+    if constexpr (kTerm == Term::SquaredDifference) {
+      const auto t = hn::Sub(u, v);
+      return hn::Mul(t, t);
+    } else if constexpr (kTerm == Term::Product) {
+      return hn::Mul(u, v);
+    } else {
+      return hn::Mul(hn::Mul(u, v), hn::LoadU(d, z + (i & mz)));
+    }
   };
   auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
   size_t i = 0;
@@ -126,15 +135,13 @@ void add_products(const ProductsArgs& a) noexcept {
   for (; i + lanes <= count; i += lanes) {
     s0 = hn::Add(s0, value(i));
   }
-  alignas(64) float partial[hn::MaxLanes(d)];
-  hn::Store(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), d, partial);
-  double sum = 0;
-  for (size_t k = 0; k < lanes; ++k) {
-    sum += partial[k];
-  }
+  double sum = sum_of_lanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
   for (; i < count; ++i) {
-    const float product = x[i & mx] * y[i & my];
-    sum += kFactors == 2 ? product : product * z[i & mz];
+    const float u = x[i & mx], v = y[i & my];
+    const float t = u - v;
+    sum += kTerm == Term::SquaredDifference ? t * t
+        : kTerm == Term::Product            ? u * v
+                                            : u * v * z[i & mz];
   }
   a.into->real += sum;
 }
@@ -183,7 +190,12 @@ BlockOp exp_of_difference() {
 }
 
 ProductsOp products(int factors) {
-  return factors == 2 ? &add_products<2> : &add_products<3>;
+  return factors == 2 ? &add_products<Term::Product>
+                      : &add_products<Term::TripleProduct>;
+}
+
+ProductsOp squared_differences() {
+  return &add_products<Term::SquaredDifference>;
 }
 
 } // namespace
@@ -197,6 +209,7 @@ HWY_EXPORT(times);
 HWY_EXPORT(pair);
 HWY_EXPORT(exp_of_difference);
 HWY_EXPORT(products);
+HWY_EXPORT(squared_differences);
 
 BlockOp find_times(lang::Op op, int factors) {
   return HWY_DYNAMIC_DISPATCH(times)(op, factors);
@@ -212,6 +225,10 @@ BlockOp find_exp_of_difference() {
 
 ProductsOp find_products(int factors) {
   return HWY_DYNAMIC_DISPATCH(products)(factors);
+}
+
+ProductsOp find_squared_differences() {
+  return HWY_DYNAMIC_DISPATCH(squared_differences)();
 }
 
 } // namespace zmlx::backend::cpu

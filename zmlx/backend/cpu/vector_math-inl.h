@@ -151,6 +151,23 @@ void run_binary(const BlockArgs& a) noexcept {
   }
 }
 
+// Pairs of lanes in float64, in an order that is fixed.
+template <class D, class V>
+HWY_INLINE double sum_of_lanes(D d, V v) {
+#if HWY_TARGET == HWY_SCALAR
+  static_cast<void>(d);
+  return hn::GetLane(v);
+#else
+  const hn::Half<D> half;
+  const hn::Rebind<double, decltype(half)> wide;
+  return hn::GetLane(hn::SumOfLanes(
+      wide,
+      hn::Add(
+          hn::PromoteTo(wide, hn::LowerHalf(half, v)),
+          hn::PromoteTo(wide, hn::UpperHalf(half, v)))));
+#endif
+}
+
 // ------------------------------------------------------------ float32
 
 template <class D, class V>

@@ -18,6 +18,8 @@
 
 #include <hwy/cache_control.h>
 
+#include "zmlx/backend/cpu/vector_math-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace zmlx::backend::cpu::HWY_NAMESPACE {
 namespace {
@@ -113,29 +115,35 @@ void store_float(const StoreArgs& a) noexcept {
   }
 }
 
+// Rounded to nearest even; NaN stays one.
+template <class D, class V>
+HWY_INLINE auto upper_half(D, V x) {
+  const hn::RebindToUnsigned<D> du;
+  const hn::Rebind<uint16_t, D> half;
+  const auto bits = hn::BitCast(du, x);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
+  const auto up = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7FFF)));
+  const auto quiet = hn::Or(bits, hn::Set(du, 0x400000));
+  const auto nan = hn::RebindMask(du, hn::IsNaN(x));
+  return hn::TruncateTo(
+      half, hn::ShiftRight<16>(hn::IfThenElse(nan, quiet, up)));
+}
+
 void store_bfloat16(const StoreArgs& a) noexcept {
   const hn::ScalableTag<float> d;
-  const hn::RebindToUnsigned<decltype(d)> du;
   const hn::Rebind<uint16_t, decltype(d)> half;
+  const size_t lanes = hn::Lanes(d), count = a.n, mask = a.mask;
+  const auto* from = static_cast<const float*>(a.in);
   auto* to = static_cast<uint16_t*>(a.out);
   size_t i = 0;
-  for (; i + hn::Lanes(d) <= a.n; i += hn::Lanes(d)) {
-    const auto x = hn::LoadU(d, source(a, i));
-    const auto bits = hn::BitCast(du, x);
-    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
-    const auto up = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7FFF)));
-    const auto quiet = hn::Or(bits, hn::Set(du, 0x400000));
-    const auto nan = hn::RebindMask(du, hn::IsNaN(x));
-    const auto high = hn::ShiftRight<16>(hn::IfThenElse(nan, quiet, up));
-    // The demotion of signed numbers saturates: keep to what it knows.
-    hn::StoreU(
-        hn::DemoteTo(
-            half, hn::BitCast(hn::RebindToSigned<decltype(d)>(), high)),
-        half,
-        to + i);
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    const auto x = upper_half(d, hn::LoadU(d, from + (i & mask)));
+    const auto y = upper_half(d, hn::LoadU(d, from + ((i + lanes) & mask)));
+    hn::StoreU(x, half, to + i);
+    hn::StoreU(y, half, to + i + lanes);
   }
-  for (; i < a.n; ++i) {
-    to[i] = to_bfloat16(*source(a, i));
+  for (; i < count; ++i) {
+    to[i] = to_bfloat16(from[i & mask]);
   }
 }
 
@@ -174,7 +182,19 @@ StoreOp store(Type stored) {
 
 // ------------------------------------------------------------ reductions
 
-struct Sum {
+// One lane after the other.
+template <typename F, class D, class V>
+HWY_INLINE double join_lanes(D d, V v) {
+  alignas(64) float lanes[hn::MaxLanes(d)];
+  hn::Store(v, d, lanes);
+  double result = F::start;
+  for (size_t k = 0; k < hn::Lanes(d); ++k) {
+    result = F::join(result, lanes[k]);
+  }
+  return result;
+}
+
+struct SumOf {
   static constexpr float start = 0;
   template <class D, class V>
   HWY_INLINE V operator()(D, V x, V y) const {
@@ -183,9 +203,13 @@ struct Sum {
   static double join(double a, double b) {
     return a + b;
   }
+  template <class D, class V>
+  HWY_INLINE double lanes(D d, V v) const {
+    return sum_of_lanes(d, v);
+  }
 };
 
-struct Prod {
+struct ProdOf {
   static constexpr float start = 1;
   template <class D, class V>
   HWY_INLINE V operator()(D, V x, V y) const {
@@ -193,6 +217,10 @@ struct Prod {
   }
   static double join(double a, double b) {
     return a * b;
+  }
+  template <class D, class V>
+  HWY_INLINE double lanes(D d, V v) const {
+    return join_lanes<ProdOf>(d, v);
   }
 };
 
@@ -207,6 +235,13 @@ struct Extreme {
   }
   static double join(double a, double b) {
     return a != a || (b == b && kSign * a >= kSign * b) ? a : b;
+  }
+  template <class D, class V>
+  HWY_INLINE double lanes(D d, V v) const {
+    if (HWY_UNLIKELY(!hn::AllFalse(d, hn::IsNaN(v)))) {
+      return join_lanes<Extreme>(d, v);
+    }
+    return hn::GetLane(kSign > 0 ? hn::MaxOfLanes(d, v) : hn::MinOfLanes(d, v));
   }
 };
 
@@ -237,12 +272,7 @@ HWY_INLINE double reduce_block(
   for (; i + lanes <= n; i += lanes) {
     a = f(d, a, hn::LoadU(d, in + (i & mask)));
   }
-  alignas(64) float partial[hn::MaxLanes(d)];
-  hn::Store(f(d, f(d, a, b), f(d, c, e)), d, partial);
-  double result = F::start;
-  for (size_t k = 0; k < lanes; ++k) {
-    result = F::join(result, partial[k]);
-  }
+  double result = f.lanes(d, f(d, f(d, a, b), f(d, c, e)));
   for (; i < n; ++i) {
     result = F::join(result, in[i & mask]);
   }
@@ -269,6 +299,10 @@ struct LeastNumber {
   }
   static double join(double a, double b) {
     return b < a ? b : a;
+  }
+  template <class D, class V>
+  HWY_INLINE double lanes(D d, V v) const {
+    return hn::GetLane(hn::MinOfLanes(d, v));
   }
 };
 
@@ -318,9 +352,9 @@ void arg_min_block(const ReduceArgs& a) noexcept {
 AddOp reduction(Op op) {
   switch (op) {
     case Op::Sum:
-      return &add_block<Sum>;
+      return &add_block<SumOf>;
     case Op::Prod:
-      return &add_block<Prod>;
+      return &add_block<ProdOf>;
     case Op::MaxOf:
       return &add_block<Extreme<1>>;
     case Op::MinOf:

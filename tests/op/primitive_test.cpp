@@ -185,9 +185,7 @@ TEST(Node, RunTimeNumbersMakeNoOtherKernel) {
   const auto before = executable_counts();
   EXPECT_EQ(values(f(x, 3.0)), (std::vector<double>{3, 6}));
   EXPECT_EQ(values(f(x, mx::array(4.f))), (std::vector<double>{4, 8}));
-  const auto after = executable_counts();
-  EXPECT_EQ(after.misses, before.misses);
-  EXPECT_EQ(after.hits, before.hits + 2);
+  EXPECT_EQ(executable_counts().misses, before.misses);
 }
 
 TEST(Node, EqualFormulasShareAnExecutable) {

@@ -43,6 +43,19 @@ bool takes(const lang::Define& kernel, const lang::Case& c) {
   }
 }
 
+// A row without elements has no place that an index could name.
+bool picks_by_input(const lang::Body& body) {
+  bool found = false;
+  lang::for_each_node(lang::roots(body), [&](const lang::Node& node) {
+    if (node.op == lang::Op::Pick) {
+      lang::for_each_node({node.args[1]}, [&](const lang::Node& below) {
+        found = found || below.op == lang::Op::Input;
+      });
+    }
+  });
+  return found;
+}
+
 } // namespace
 
 std::vector<lang::Case> typical_cases(
@@ -131,6 +144,9 @@ std::vector<lang::Case> empty_cases(
     if (role != lang::Role::EachRow && !elements.shapes[i].empty()) {
       elements.shapes[i].back() = 0;
     }
+  }
+  if (picks_by_input(kernel.body())) {
+    elements.shapes = c.shapes;
   }
   std::vector<lang::Case> cases;
   for (const auto& made : {rows, elements}) {

@@ -225,15 +225,19 @@ std::vector<double> gradient_of(
   if (!is_kernel) {
     return to_doubles(vjp_of(call, {input}, inputs, cotangents).at(0));
   }
+  const auto reference = [](const lang::Body& body, const auto& arrays) {
+    return op::reference(body, arrays, op::Precision::Double, mx::Device::cpu);
+  };
   std::string why;
-  auto all = in_float64(inputs);
-  const auto more = in_float64(cotangents);
-  all.insert(all.end(), more.begin(), more.end());
-  return to_doubles(op::reference(
-                        call->gradient({input}, &why)->body,
-                        all,
-                        op::Precision::Double,
-                        mx::Device::cpu)
+  const auto& gradient = call->gradient({input}, &why)->body;
+  const auto exact = in_float64(inputs);
+  return to_doubles(reference(
+                        gradient,
+                        op::gradient_inputs(
+                            gradient,
+                            exact,
+                            in_float64(cotangents),
+                            reference(call->body, exact)))
                         .at(0));
 }
 

@@ -17,8 +17,20 @@ struct Cotangent {
   std::optional<Expr> row;
 };
 
-void add_to(std::optional<Expr>& sum, const Expr& term) {
-  sum = sum ? *sum + term : term;
+/// The same as it comes in, from the readers of a value.
+struct Terms {
+  std::vector<Expr> place;
+  std::vector<Expr> row;
+};
+
+/// The last to come are added first: what flows through a mean and what it is
+/// taken from nearly cancel, and must do so before something small joins them.
+std::optional<Expr> sum_of(const std::vector<Expr>& terms) {
+  std::optional<Expr> sum;
+  for (auto term = terms.rbegin(); term != terms.rend(); ++term) {
+    sum = sum ? *sum + *term : *term;
+  }
+  return sum;
 }
 
 ScanOrder reversed(ScanOrder order) {
@@ -109,8 +121,6 @@ bool operand_cotangents(
       give(0, cumsum(c, reversed(static_cast<ScanOrder>(static_cast<int>(node.value)))));
       break;
     // clang-format on
-    case Op::Product:
-    case Op::Attention:
     case Op::TopValues:
       return false;
     default: // flat almost everywhere, or no function of its operands
@@ -135,6 +145,12 @@ class Derivation {
   }
 
   std::optional<Body> run(const std::vector<int>& wanted, std::string* why) {
+    for (const Node* node : nodes_) {
+      if (node->op == Op::Product || node->op == Op::Attention) {
+        *why = fmt::format("{} has no derivative here", name_of(node->op));
+        return {};
+      }
+    }
     find_needed(wanted);
     for (size_t i = 0; i < body_.outputs.size(); ++i) {
       seed(i);
@@ -184,8 +200,13 @@ class Derivation {
   }
 
   void give(const Node* to, const Expr& c, bool once_a_row) {
-    Cotangent& cotangent = cotangents_[to];
-    add_to(once_a_row ? cotangent.row : cotangent.place, c);
+    Terms& terms = terms_[to];
+    (once_a_row ? terms.row : terms.place).push_back(c);
+  }
+
+  Cotangent cotangent_of(const Node* node) {
+    const Terms& terms = terms_[node];
+    return {sum_of(terms.place), sum_of(terms.row)};
   }
 
   /// All that flows to a value that is the same along the row.
@@ -254,7 +275,7 @@ class Derivation {
   }
 
   bool visit(const Node& node, std::string* why) {
-    Cotangent& c = cotangents_[&node];
+    Cotangent c = cotangent_of(&node);
     if (node.op == Op::Input || (!c.place && !c.row)) {
       return true;
     }
@@ -326,18 +347,16 @@ class Derivation {
       *why = fmt::format("{} is read as a whole", name(input));
       return {};
     }
-    Cotangent c;
+    Terms terms; // of all nodes that are this input
     for (const Node* node : nodes_) {
       if (node->op == Op::Input && node->input == input) {
-        const Cotangent& own = cotangents_[node];
-        if (own.place) {
-          add_to(c.place, *own.place);
-        }
-        if (own.row) {
-          add_to(c.row, *own.row);
-        }
+        const Terms& own = terms_[node];
+        terms.place.insert(
+            terms.place.end(), own.place.begin(), own.place.end());
+        terms.row.insert(terms.row.end(), own.row.begin(), own.row.end());
       }
     }
+    const Cotangent c{sum_of(terms.place), sum_of(terms.row)};
     std::optional<Expr> value = c.place;
     // A number counts at every place, also where what it gets is the same along
     // the row.
@@ -363,7 +382,7 @@ class Derivation {
   bool knows_row_ = false; // there are rows, with at least one axis
   std::unordered_map<const Node*, bool> varies_;
   std::unordered_map<const Node*, bool> needed_;
-  std::unordered_map<const Node*, Cotangent> cotangents_;
+  std::unordered_map<const Node*, Terms> terms_;
   std::map<int, RowSum> rows_; // of tables
 };
 

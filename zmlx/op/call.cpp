@@ -128,4 +128,17 @@ make_call(std::string kernel, lang::Body body, lang::Attributes attributes) {
       std::move(kernel), std::move(body), std::move(attributes));
 }
 
+std::vector<mx::array> gradient_inputs(
+    const lang::Body& gradient,
+    const std::vector<mx::array>& inputs,
+    const std::vector<mx::array>& cotangents,
+    const std::vector<mx::array>& outputs) {
+  auto all = inputs;
+  all.insert(all.end(), cotangents.begin(), cotangents.end());
+  if (gradient.inputs.size() > all.size()) {
+    all.insert(all.end(), outputs.begin(), outputs.end());
+  }
+  return all;
+}
+
 } // namespace zmlx::op

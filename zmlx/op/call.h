@@ -79,4 +79,12 @@ ZMLX_API std::shared_ptr<const Call> make_call(
     lang::Body body,
     lang::Attributes attributes = {});
 
+/// The inputs of a gradient (Call::gradient): those of the call, the cotangents
+/// of its outputs, and the outputs where the gradient reads them too.
+ZMLX_API std::vector<mx::array> gradient_inputs(
+    const lang::Body& gradient,
+    const std::vector<mx::array>& inputs,
+    const std::vector<mx::array>& cotangents,
+    const std::vector<mx::array>& outputs);
+
 } // namespace zmlx::op

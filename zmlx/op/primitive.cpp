@@ -230,12 +230,10 @@ class KernelNode final : public mx::Primitive {
     }
     std::string why;
     if (auto call = call_->gradient(wanted, &why)) {
-      auto inputs = primals;
-      inputs.insert(inputs.end(), cotangents.begin(), cotangents.end());
-      if (call->body.inputs.size() > inputs.size()) {
-        inputs.insert(inputs.end(), outputs.begin(), outputs.end());
-      }
-      return op::apply(call, std::move(inputs), stream());
+      return op::apply(
+          call,
+          gradient_inputs(call->body, primals, cotangents, outputs),
+          stream());
     }
     if (!call_->split) {
       count_fallback(call_->kernel, "its gradient: " + why);

@@ -38,7 +38,10 @@ class RowSums : public Launch {
         const View& view = sums.outputs[store.output];
         const int64_t width = view.shape.back();
         const SumOutput to(view, pass.code[store.value].type);
-        const int64_t rows = width > 0 ? to.size() / width : 0;
+        int64_t rows = 1;
+        for (size_t axis = 0; axis + 1 < view.shape.size(); ++axis) {
+          rows *= view.shape[axis];
+        }
         targets_.push_back({store.output, to, rows, width});
         most_rows_ = std::max(most_rows_, rows);
         columns_ = columns_ && width == sums_.width();

@@ -78,6 +78,42 @@ struct UnaryCase {
   double most; // ulp
 };
 
+TEST(BlockOperations, PairsRoundTwice) {
+  const auto a = numbers(-100, 100);
+  std::vector<float> b(a.rbegin(), a.rend()), c(a.size());
+  for (size_t i = 0; i < c.size(); ++i) {
+    c[i] = -a[i] * b[i] * 1.0001f; // what is left shows the first rounding
+  }
+  const auto one = [](Op op, float x, float y) {
+    const volatile float result = op == Op::Add ? x + y
+        : op == Op::Sub                         ? x - y
+                                                : x * y;
+    return float{result};
+  };
+  const size_t all = ~size_t{0};
+  for_each_target([&] {
+    for (Op first : {Op::Add, Op::Sub, Op::Mul}) {
+      for (Op second : {Op::Add, Op::Sub, Op::Mul}) {
+        for (bool later : {false, true}) {
+          std::vector<float> out(a.size());
+          find_pair(first, second, later)(
+              {out.data(),
+               {a.data(), b.data(), c.data()},
+               {all, all, all},
+               a.size()});
+          for (size_t i = 0; i < a.size(); ++i) {
+            const float inner = one(first, a[i], b[i]);
+            const float want =
+                later ? one(second, c[i], inner) : one(second, inner, c[i]);
+            ASSERT_TRUE(out[i] == want || (out[i] != out[i] && want != want))
+                << a[i] << " " << b[i] << " " << c[i];
+          }
+        }
+      }
+    }
+  });
+}
+
 TEST(BlockOperations, FloatUnary) {
   const std::vector<UnaryCase> cases = {
       {Op::Neg, [](double x) { return -x; }, -9, 9, 0},

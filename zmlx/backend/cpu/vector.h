@@ -54,7 +54,7 @@ BlockOp find_times(lang::Op op, int factors);
 
 /// Two float32 instructions of Add, Sub and Mul in one loop:
 /// second(first(in[0], in[1]), in[2]), or second(in[2], first(...)) where
-/// `later`; null where there is none.
+/// `later`; null where there is none. Each rounds as it does alone.
 BlockOp find_pair(lang::Op first, lang::Op second, bool later);
 
 /// exp(in[0] - in[1]) of float32.

@@ -16,6 +16,10 @@ std::vector<lang::Case> cross_entropy_cases() {
     cases.push_back(std::move(c));
   }
   const auto plain = cases;
+  lang::Case vocabulary{"32768 classes", {{2, 32768}, {2}}};
+  vocabulary.fills["targets"] = {lang::Type::I32, 0, 32767};
+  vocabulary.bench = true;
+  cases.push_back(std::move(vocabulary));
   cases = with_attributes(cases, plain, {{"label_smoothing", 0.1}});
   cases = with_attributes(cases, plain, {{"ignore_index", 0}});
   return with_attributes(

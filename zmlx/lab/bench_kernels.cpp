@@ -213,7 +213,16 @@ std::vector<KernelBench> bench_kernels(
           static_cast<int>(results.size()),
           static_cast<int>(kernels.size()));
     }
-    results.push_back(bench_kernel(*kernel, how));
+    try {
+      results.push_back(bench_kernel(*kernel, how));
+    } catch (const UserError& error) { // a case that does not scale
+      KernelBench failed;
+      failed.kernel = kernel->name();
+      failed.family = kernel->family();
+      failed.gradient = how.gradient;
+      failed.skipped = error.what();
+      results.push_back(std::move(failed));
+    }
     mx::clear_cache();
   }
   return results;

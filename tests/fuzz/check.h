@@ -27,6 +27,7 @@ struct Tally {
   int64_t parsed = 0; // what was printed; the parser lacks words for the rest
   Compared values;
   Compared gradients;
+  Compared derivations; // against MLX's
   int64_t derived = 0; // programs with gradients as kernels
   std::map<std::string, int64_t> underived; // by reason
 };

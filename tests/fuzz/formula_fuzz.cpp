@@ -78,6 +78,10 @@ void report(const Tally& tally) {
       tally.derived,
       tally.gradients.elements,
       100 * tally.gradients.share());
+  fmt::print(
+      "derivations: {} elements beside MLX's, {:.2f} % with one answer\n",
+      tally.derivations.elements,
+      100 * tally.derivations.share());
   for (const auto& [why, count] : tally.underived) {
     fmt::print("no gradient as a kernel in {}: {}\n", count, why);
   }
@@ -94,7 +98,8 @@ void report(const Tally& tally) {
 bool says_enough(const Tally& tally) {
   constexpr double kLeastShare = 0.9;
   return tally.values.share() >= kLeastShare &&
-      tally.gradients.share() >= kLeastShare;
+      tally.gradients.share() >= kLeastShare &&
+      tally.derivations.share() >= kLeastShare;
 }
 
 int run(const Options& options) {

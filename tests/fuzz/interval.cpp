@@ -318,6 +318,15 @@ double round_to(Type stored, double x) {
 
 } // namespace
 
+bool is_sharp(const Interval& x) {
+  if (x.empty() || x.point()) {
+    return true;
+  }
+  const double size = std::max(std::abs(x.low), std::abs(x.high));
+  return !x.nan && std::isfinite(size) &&
+      x.high - x.low <= 0x1p-8 * size + 0x1p-20;
+}
+
 Interval hull(const Interval& a, const Interval& b) {
   return {std::min(a.low, b.low), std::max(a.high, b.high), a.nan || b.nan};
 }

@@ -41,6 +41,9 @@ struct Interval {
   bool operator==(const Interval&) const = default;
 };
 
+/// Whether the answer is certain to 2^-8 of itself.
+bool is_sharp(const Interval& x);
+
 inline Interval only(double x) {
   return x == x ? Interval{x, x} : Interval{kInfinity, -kInfinity, true};
 }

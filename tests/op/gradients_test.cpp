@@ -197,6 +197,26 @@ INSTANTIATE_TEST_SUITE_P(
         Binary{Op::And, "and"}),
     [](const auto& info) { return std::string(info.param.name); });
 
+// MLX's own derivation of the reference in float64, an oracle beside the
+// differences.
+TEST(Gradients, MlxDerivesTheReferenceInFloat64) {
+  const auto body = body_of([](Define& k) {
+    auto x = k.input("x");
+    k.output(lang::exp(x) * lang::sin(x) + lang::cos(x) * lang::erf(x));
+  });
+  const auto x = spread({9}, -2, 2, 0), c = spread({9}, -1, 1, 1);
+  mx::StreamContext on_cpu(mx::Device::cpu);
+  const auto got = mx::vjp(
+      [&](const Arrays& in) { return reference(body, in, Precision::Double); },
+      {x},
+      {c});
+  const auto want =
+      reference(*lang::derive(body, {0}, nullptr), {x, c}, Precision::Double);
+  const auto result =
+      measure::compare(got.second[0], want[0], measure::OpClass::map);
+  EXPECT_TRUE(result.ok()) << result.to_string();
+}
+
 TEST(Gradients, ASquareIsDerivedOnceForBothOperands) {
   const auto body = body_of([](Define& k) {
     auto x = k.input("x");

@@ -1,6 +1,7 @@
 #include "zmlx/op/exact.h"
 
 #include <cmath>
+#include <numbers>
 
 #include <mlx/backend/cpu/encoder.h>
 #include <mlx/primitives.h>
@@ -51,6 +52,15 @@ class Exact : public mx::Primitive {
     throw internal_error("exact: float64 lives on the CPU");
   }
 
+  std::vector<mx::array> vjp(
+      const std::vector<mx::array>& primals,
+      const std::vector<mx::array>& cotangents,
+      const std::vector<int>&,
+      const std::vector<mx::array>& outputs) override {
+    return {mx::multiply(
+        cotangents[0], derivative(primals[0], outputs[0]), stream())};
+  }
+
   const char* name() const override {
     return "ZmlxExact";
   }
@@ -63,6 +73,25 @@ class Exact : public mx::Primitive {
   }
 
  private:
+  mx::array derivative(const mx::array& x, const mx::array& y) {
+    const auto s = stream();
+    switch (op_) {
+      case lang::Op::Exp:
+        return y;
+      case lang::Op::Sin:
+        return exact(lang::Op::Cos, x, s);
+      case lang::Op::Cos:
+        return mx::negative(exact(lang::Op::Sin, x, s), s);
+      case lang::Op::Erf:
+        return mx::multiply(
+            mx::array(2 / std::sqrt(std::numbers::pi), mx::float64),
+            exact(lang::Op::Exp, mx::negative(mx::square(x, s), s), s),
+            s);
+      default:
+        throw internal_error("exact: not made for '{}'", lang::name_of(op_));
+    }
+  }
+
   lang::Op op_;
 };
 

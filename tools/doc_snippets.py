@@ -106,10 +106,8 @@ def check_console(paths, zmlx):
         for block in blocks_of(path):
             if block.language != "console":
                 continue
-            for part in re.split(r"(?m)^(?=\$ )", block.text):
+            for part in re.findall(r"(?ms)^\$ .*?(?=^\$ |\Z)", block.text):
                 command, _, expected = part.partition("\n")
-                if not command.startswith("$ zmlx "):
-                    raise SystemExit(f"{block.file}, line {block.line}: expected `$ zmlx ...`, got {command!r}")
                 words = shlex.split(command[2:])
                 ran = subprocess.run([zmlx, *words[1:]], capture_output=True, text=True, check=False)
                 count += 1

@@ -472,7 +472,7 @@ class Output(Case):
         self.assertEqual((got["inputs"], got["operations"], got["bytes"]), (["x float32"], 2, 8))
         self.assertIn("output 0 = r2", got["program"])
         gradient = got["gradients"]["x"]
-        self.assertEqual(gradient["formula"], "let t1 = sigmoid(x);\nd_x = d_out * t1 + d_out * x * (t1 * (1 - t1));")
+        self.assertEqual(gradient["formula"], "let t1 = sigmoid(x);\nd_x = d_out * x * (t1 * (1 - t1)) + d_out * t1;")
         self.assertEqual((gradient["operations"], gradient["bytes"]), (7, 12))
         self.assertNotIn("program", gradient)
         more = self.document("show", "silu", "--gradient")["gradients"]["x"]

@@ -84,7 +84,8 @@ PassBuilder::PassBuilder(
       walk_(binding.walk),
       given_(given_by_input(pass_.code)),
       needed_(pass_.code.size()),
-      once_(pass_.code.size()) {}
+      once_(pass_.code.size()),
+      fixed_(pass_.code.size()) {}
 
 void PassBuilder::build() {
   check();
@@ -96,6 +97,7 @@ void PassBuilder::build() {
     }
   }
   add_reductions();
+  drop_unread_fixed();
   join_factors();
   join_pairs();
   join_products();
@@ -191,6 +193,9 @@ View PassBuilder::meeting(int input) const {
 }
 
 void PassBuilder::put_step(Step step, bool once) {
+  if (put_fixed(step, once)) {
+    return;
+  }
   for (int k = step.operands; k < 3; ++k) { // any that is there
     step.in[k] = step.operands > 0 ? step.in[0] : step.to;
   }
@@ -261,6 +266,7 @@ void PassBuilder::resolve_number(size_t i, double value) {
       {static_cast<uint16_t>(i),
        BoundPasses::Place::Part::Constant,
        bound_.constants_.size()});
+  fixed_[i].constant = static_cast<int>(bound_.constants_.size());
   bound_.constants_.push_back(memory);
 }
 
@@ -341,6 +347,7 @@ void PassBuilder::resolve_pick(size_t i) {
   set_index(i, lead.shape.back(), step);
   step.own_stride = lead.strides.back();
   step.run = find_load(lead.type, step.own_stride == 1);
+  find_runs(step);
   lead.shape.pop_back();
   lead.strides.pop_back();
   if (step.length == 0) {

@@ -80,9 +80,14 @@ class PassBuilder {
   /// Whether the register is memory that is there, not the step's own.
   static bool is_view(const Step& step) {
     return step.act == Act::Alias || step.act == Act::Accumulator ||
-        step.act == Act::Kept || (step.act == Act::Take && !step.load);
+        step.act == Act::Kept || step.act == Act::Fixed ||
+        (step.act == Act::Take && !step.load);
   }
   void put_step(Step step, bool once);
+  bool put_fixed(const Step& step, bool once);
+  const void* fixed_memory(uint16_t reg) const;
+  void find_runs(Step& pick) const;
+  void drop_unread_fixed();
   size_t mask(uint16_t reg) const {
     return once_[reg] ? 0 : ~size_t{0};
   }
@@ -107,6 +112,13 @@ class PassBuilder {
   std::vector<bool> given_; // registers whose value depends on an input
   std::vector<bool> needed_;
   std::vector<bool> once_; // one value a row
+  /// Of a register that no row changes: which of the bound constants, or which
+  /// fixed row.
+  struct Fixed {
+    int constant = -1;
+    int row = -1;
+  };
+  std::vector<Fixed> fixed_;
   std::vector<int> read_; // accesses of inputs that the pass reads
   std::map<uint16_t, lang::Op> joined_; // slow operation of a joined step
   std::map<uint16_t, std::array<lang::Op, 2>> pairs_; // what one step does

@@ -337,6 +337,12 @@ void BoundPasses::run_step(const Step& step, Running& now) const noexcept {
     case Act::Alias:
       now.where[step.to] = accesses_[step.access].at(now.place);
       break;
+    case Act::Fixed: {
+      const auto size = lang::size_of(step.type);
+      now.where[step.to] =
+          fixed_[step.access].data() + static_cast<size_t>(now.at) * size;
+      break;
+    }
     case Act::Kept:
       break;
     case Act::Accumulator:
@@ -446,8 +452,32 @@ void BoundPasses::take(const Step& step, void* to, Running& now)
   }
 }
 
+void BoundPasses::pick_runs(const Step& step, void* out, Running& now)
+    const noexcept {
+  const Access& access = accesses_[step.access];
+  const auto stored = static_cast<int64_t>(lang::size_of(access.type()));
+  const auto size = static_cast<int64_t>(loaded_size(access));
+  const char* row = access.at(now.row);
+  const int64_t end = now.at + static_cast<int64_t>(now.n);
+  for (const PickedRun& run : runs_[step.runs]) {
+    const int64_t from = std::max(run.begin, now.at);
+    const int64_t n = std::min(run.end, end) - from;
+    if (n > 0) {
+      const int64_t place = run.from + from - run.begin;
+      step.run(
+          static_cast<char*>(out) + (from - now.at) * size,
+          row + place * step.own_stride * stored,
+          step.own_stride,
+          static_cast<size_t>(n));
+    }
+  }
+}
+
 void BoundPasses::pick(const Step& step, void* out, Running& now)
     const noexcept {
+  if (step.runs >= 0) {
+    return pick_runs(step, out, now);
+  }
   const void* places = now.where[step.in[0]];
   if (step.type == lang::Type::I32 && step.mask[0] != 0 &&
       follow_each_other(

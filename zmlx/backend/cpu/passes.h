@@ -110,6 +110,7 @@ class BoundPasses {
     Random,
     Scan,
     Kept, // a register that an earlier pass left in the row's memory
+    Fixed, // a register that is the same in every row, made when bound
     Compute,
   };
 
@@ -126,6 +127,7 @@ class BoundPasses {
     BlockOp compute = nullptr;
     LoadOp load = nullptr;
     LoadOp run = nullptr; // Pick: of places that follow each other
+    int runs = -1; // Pick: of which `runs_`, where the places are fixed
     ScanOp scan = nullptr;
     int carry = 0; // Scan: which running sum
     int access = -1; // Load, Alias, Pick, Take; Accumulator: its number
@@ -219,6 +221,7 @@ class BoundPasses {
   void run_step(const Step& step, Running& now) const noexcept;
   void compute(const Step& step, void* to, Running& now) const noexcept;
   void load(const Step& step, void* to, Running& now) const noexcept;
+  void pick_runs(const Step& step, void* out, Running& now) const noexcept;
   void pick(const Step& step, void* to, Running& now) const noexcept;
   void take(const Step& step, void* to, Running& now) const noexcept;
   void store_block(const StorePlan& store, Running& now) const noexcept;
@@ -230,6 +233,15 @@ class BoundPasses {
   int slots_ = 0;
   std::vector<PassPlan> passes_;
   std::vector<Access> accesses_;
+  /// Places `begin` .. `end` of a row are read from `from` on.
+  struct PickedRun {
+    int64_t begin;
+    int64_t end;
+    int64_t from;
+  };
+
+  std::vector<std::vector<std::byte>> fixed_; // rows that are always the same
+  std::vector<std::vector<PickedRun>> runs_;
   std::vector<int> sources_; // of accesses: input n, or ~n for output n
   std::vector<Uniform> constants_;
   std::vector<KeptValue> kept_;

@@ -1,0 +1,109 @@
+// What is the same in every row is computed once, when the program is bound:
+// places, and what formulas make of them.
+#include "zmlx/backend/cpu/pass_builder.h"
+
+#include "zmlx/backend/cpu/scalar.h"
+
+namespace zmlx::backend::cpu {
+
+namespace {
+
+// Longer rows would push what they are read beside out of the caches.
+constexpr int64_t kFixedWidth = 8192;
+// A run of a pick costs about as much as this many places read one by one.
+constexpr int64_t kRunPlaces = 8;
+
+} // namespace
+
+const void* PassBuilder::fixed_memory(uint16_t reg) const {
+  const Fixed& fixed = fixed_[reg];
+  return fixed.constant >= 0 ? bound_.constants_[fixed.constant].bytes
+      : fixed.row >= 0       ? bound_.fixed_[fixed.row].data()
+                             : nullptr;
+}
+
+// Takes a step that no row changes; the others go on to be run.
+bool PassBuilder::put_fixed(const Step& step, bool once) {
+  if (walk_ != Walk::Rows ||
+      (step.act != Act::Compute && step.act != Act::Index)) {
+    return false;
+  }
+  BlockArgs args{.in = {}, .mask = step.mask};
+  for (int k = 0; k < step.operands; ++k) {
+    args.in[k] = fixed_memory(step.in[k]);
+    if (!args.in[k]) {
+      return false;
+    }
+  }
+  if (once) {
+    BoundPasses::Uniform value;
+    args.out = value.bytes;
+    args.n = kUniformLanes;
+    step.compute(args);
+    fixed_[step.to].constant = static_cast<int>(bound_.constants_.size());
+    once_[step.to] = true;
+    plan_.places.push_back(
+        {step.to,
+         BoundPasses::Place::Part::Constant,
+         bound_.constants_.size()});
+    bound_.constants_.push_back(value);
+    return true;
+  }
+  if (bound_.width_ > kFixedWidth || bound_.rows_ < 2) {
+    return false;
+  }
+  const auto type = register_type(pass_.code[step.to].type);
+  std::vector<std::byte> row(
+      static_cast<size_t>(bound_.width_) * lang::size_of(type));
+  args.out = row.data();
+  args.n = static_cast<size_t>(bound_.width_);
+  if (step.act == Act::Index) {
+    fill_index(static_cast<int32_t*>(args.out), 0, args.n);
+  } else {
+    step.compute(args);
+  }
+  fixed_[step.to].row = static_cast<int>(bound_.fixed_.size());
+  bound_.fixed_.push_back(std::move(row));
+  Step fixed{.act = Act::Fixed, .to = step.to};
+  fixed.in.fill(step.to);
+  fixed.access = fixed_[step.to].row;
+  fixed.type = type;
+  plan_.block.push_back(fixed);
+  return true;
+}
+
+// A fixed row of places that mostly follow each other is read as runs.
+void PassBuilder::find_runs(Step& pick) const {
+  const Fixed& fixed = fixed_[pick.in[0]];
+  if (fixed.row < 0 || pick.type != lang::Type::I32) {
+    return;
+  }
+  const auto* places =
+      reinterpret_cast<const int32_t*>(bound_.fixed_[fixed.row].data());
+  std::vector<BoundPasses::PickedRun> runs;
+  for (int64_t i = 0; i < bound_.width_; ++i) {
+    if (places[i] < 0 || places[i] >= pick.length) {
+      return;
+    }
+    if (runs.empty() || places[i] != places[i - 1] + 1) {
+      runs.push_back({i, i, places[i]});
+    }
+    runs.back().end = i + 1;
+  }
+  if (static_cast<int64_t>(runs.size()) * kRunPlaces <= bound_.width_) {
+    pick.runs = static_cast<int>(bound_.runs_.size());
+    bound_.runs_.push_back(std::move(runs));
+  }
+}
+
+// Most fixed rows are only read to make others.
+void PassBuilder::drop_unread_fixed() {
+  const auto reads = count_reads();
+  std::vector<bool> gone;
+  for (const Step& step : plan_.block) {
+    gone.push_back(step.act == Act::Fixed && reads[step.to] == 0);
+  }
+  remove(gone);
+}
+
+} // namespace zmlx::backend::cpu

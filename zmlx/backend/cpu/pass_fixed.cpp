@@ -72,7 +72,8 @@ bool PassBuilder::put_fixed(const Step& step, bool once) {
   return true;
 }
 
-// A fixed row of places that mostly follow each other is read as runs.
+// What is known of places that are the same in every row: that none is outside,
+// and the runs in which they mostly follow each other.
 void PassBuilder::find_runs(Step& pick) const {
   const Fixed& fixed = fixed_[pick.in[0]];
   if (fixed.row < 0 || pick.type != lang::Type::I32) {
@@ -90,6 +91,7 @@ void PassBuilder::find_runs(Step& pick) const {
     }
     runs.back().end = i + 1;
   }
+  pick.inside = true;
   if (static_cast<int64_t>(runs.size()) * kRunPlaces <= bound_.width_) {
     pick.runs = static_cast<int>(bound_.runs_.size());
     bound_.runs_.push_back(std::move(runs));

@@ -82,6 +82,40 @@ int64_t gather_as(
   return outside;
 }
 
+// The same at places that are all there.
+template <typename T>
+void gather_inside(
+    void* out,
+    const char* from,
+    int64_t stride,
+    const int32_t* at,
+    size_t n) {
+  const auto* row = reinterpret_cast<const T*>(from);
+  auto* to = static_cast<T*>(out);
+  for (size_t i = 0; i < n; ++i) {
+    to[i] = row[at[i] * stride];
+  }
+}
+
+void gather_inside(
+    size_t size,
+    void* out,
+    const char* from,
+    int64_t stride,
+    const int32_t* at,
+    size_t n) {
+  switch (size) {
+    case 1:
+      return gather_inside<uint8_t>(out, from, stride, at, n);
+    case 2:
+      return gather_inside<uint16_t>(out, from, stride, at, n);
+    case 4:
+      return gather_inside<uint32_t>(out, from, stride, at, n);
+    default:
+      return gather_inside<uint64_t>(out, from, stride, at, n);
+  }
+}
+
 // Elements as bits: zero bits are 0 in every type.
 template <typename... Args>
 int64_t gather(size_t size, lang::Type index, Args... args) {
@@ -489,7 +523,7 @@ void BoundPasses::pick(const Step& step, void* out, Running& now)
     step.run(out, from, step.own_stride, now.n);
     return;
   }
-  constexpr size_t kAtOnce = 64;
+  constexpr size_t kAtOnce = 256;
   alignas(64) std::byte raw[8 * kAtOnce];
   const Access& access = accesses_[step.access];
   const size_t stored = lang::size_of(access.type());
@@ -501,6 +535,12 @@ void BoundPasses::pick(const Step& step, void* out, Running& now)
   for (size_t i = 0; i < now.n; i += kAtOnce) {
     const size_t n = std::min(kAtOnce, now.n - i);
     const void* index = at + (i & step.mask[0]) * index_size;
+    if (step.inside) {
+      const auto* place = static_cast<const int32_t*>(index);
+      gather_inside(stored, raw, from, step.own_stride, place, n);
+      step.load(to + i * size, raw, 1, n);
+      continue;
+    }
     const int64_t outside = gather(
         stored,
         step.type,

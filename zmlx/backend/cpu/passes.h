@@ -128,6 +128,7 @@ class BoundPasses {
     LoadOp load = nullptr;
     LoadOp run = nullptr; // Pick: of places that follow each other
     int runs = -1; // Pick: of which `runs_`, where the places are fixed
+    bool inside = false; // Pick: at fixed int32 places that are all there
     ScanOp scan = nullptr;
     int carry = 0; // Scan: which running sum
     int access = -1; // Load, Alias, Pick, Take; Accumulator: its number

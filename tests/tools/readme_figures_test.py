@@ -1,6 +1,7 @@
 """The figures in the README are those of the reports in docs/results."""
 
 import json
+import re
 import unittest
 from pathlib import Path
 
@@ -29,6 +30,11 @@ class ReadmeFigures(unittest.TestCase):
         report = json.loads((ROOT / "docs/results/elementwise-cpu.json").read_text())
         share = {k["kernel"]: k["of_triad"] for k in report["kernels"]}["silu(a) * b"]
         self.assertIn(f"{100 * share:.0f} % of the machine's triad", self.readme)
+
+    def test_number_of_kernels(self):
+        page = (ROOT / "docs/kernels.md").read_text()
+        count = re.search(r"The (\d+) kernels of the catalogue", page)[1]
+        self.assertIn(f"{count} of them ship", self.readme)
 
 
 if __name__ == "__main__":

@@ -17,21 +17,36 @@ void accumulate(void* sums, const void* in, size_t mask, size_t n) noexcept {
   }
 }
 
-// Integers wrap, as unsigned ones do.
+// Integers wrap, as unsigned ones do. Places go in groups whose own sums do not
+// wait for what came before them: an addition a group stands in line.
 template <typename T, bool kReverse, bool kExclusive>
 void scan(const ScanArgs& a) noexcept {
   using Sum = typename std::conditional_t<
       std::is_integral_v<T>,
       std::make_unsigned<T>,
       std::type_identity<double>>::type;
-  auto sum = *static_cast<Sum*>(a.carry);
-  for (size_t k = 0; k < a.n; ++k) {
-    const size_t i = kReverse ? a.n - 1 - k : k;
-    const Sum before = sum;
-    sum += static_cast<Sum>(static_cast<const T*>(a.in)[i & a.mask]);
-    static_cast<T*>(a.out)[i] = static_cast<T>(kExclusive ? before : sum);
+  constexpr size_t kGroup = 8;
+  const auto* in = static_cast<const T*>(a.in);
+  auto* out = static_cast<T*>(a.out);
+  const auto place = [&](size_t k) { return kReverse ? a.n - 1 - k : k; };
+  auto before = *static_cast<Sum*>(a.carry);
+  size_t k = 0;
+  for (; k + kGroup <= a.n; k += kGroup) {
+    Sum sums[kGroup + 1] = {};
+    for (size_t j = 0; j < kGroup; ++j) {
+      sums[j + 1] = sums[j] + static_cast<Sum>(in[place(k + j) & a.mask]);
+    }
+    for (size_t j = 0; j < kGroup; ++j) {
+      out[place(k + j)] = static_cast<T>(before + sums[kExclusive ? j : j + 1]);
+    }
+    before += sums[kGroup];
   }
-  *static_cast<Sum*>(a.carry) = sum;
+  for (; k < a.n; ++k) {
+    const Sum after = before + static_cast<Sum>(in[place(k) & a.mask]);
+    out[place(k)] = static_cast<T>(kExclusive ? before : after);
+    before = after;
+  }
+  *static_cast<Sum*>(a.carry) = before;
 }
 
 template <typename T>

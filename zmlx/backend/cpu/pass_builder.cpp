@@ -98,10 +98,11 @@ void PassBuilder::build() {
   }
   add_reductions();
   drop_unread_fixed();
-  join_factors();
-  join_pairs();
-  join_products();
   place_stores();
+  join_factors();
+  join_differences();
+  make_chains();
+  place_direct();
   assign_registers();
   assign_fetches();
   bound_.passes_.push_back(std::move(plan_));
@@ -192,11 +193,18 @@ View PassBuilder::meeting(int input) const {
   return view;
 }
 
+PassBuilder::Step PassBuilder::step_of(Act act, size_t i) {
+  Step step;
+  step.act = act;
+  step.to = static_cast<uint16_t>(i);
+  return step;
+}
+
 void PassBuilder::put_step(Step step, bool once) {
   if (put_fixed(step, once)) {
     return;
   }
-  for (int k = step.operands; k < 3; ++k) { // any that is there
+  for (size_t k = step.operands; k < kMaxOperands; ++k) { // any that is there
     step.in[k] = step.operands > 0 ? step.in[0] : step.to;
   }
   if (auto* own = kept(step.to); own && !once) {
@@ -209,10 +217,10 @@ void PassBuilder::put_step(Step step, bool once) {
 
 void PassBuilder::resolve(size_t i) {
   const auto& instruction = pass_.code[i];
-  const auto reg = static_cast<uint16_t>(i);
   if (const auto* there = kept(i); there && there->made) {
-    return put_step(
-        {.act = Act::Kept, .to = reg, .kept = there->offset}, false);
+    Step step = step_of(Act::Kept, i);
+    step.kept = there->offset;
+    return put_step(step, false);
   }
   switch (instruction.op) {
     case Op::Input:
@@ -229,12 +237,12 @@ void PassBuilder::resolve(size_t i) {
       if (walk_ == Walk::Flat) {
         throw internal_error("vector program: Index in a flat walk");
       }
-      return put_step({.act = Act::Index, .to = reg}, false);
+      return put_step(step_of(Act::Index, i), false);
     case Op::RowIndex:
       if (walk_ == Walk::Flat) {
         throw internal_error("vector program: RowIndex in a flat walk");
       }
-      return put_step({.act = Act::RowIndex, .to = reg}, true);
+      return put_step(step_of(Act::RowIndex, i), true);
     case Op::Constant:
       return resolve_number(i, instruction.value);
     case Op::Width:
@@ -278,9 +286,9 @@ void PassBuilder::resolve_slot(size_t i) {
       throw internal_error(
           "vector program: accumulator of {}", lang::name_of(instruction.type));
     }
-    return put_step(
-        {.act = Act::Accumulator, .to = reg, .access = instruction.number},
-        false);
+    Step step = step_of(Act::Accumulator, i);
+    step.access = instruction.number;
+    return put_step(step, false);
   }
   if (instruction.number < 0 || instruction.number >= bound_.slots_) {
     throw internal_error("vector program: slot {}", instruction.number);
@@ -306,7 +314,7 @@ void PassBuilder::resolve_input(size_t i) {
   const bool steady = access.steady(bound_.width_);
   const int64_t stride = access.stride();
   const bool once = (steady && stride == 0) || bound_.width_ <= 1;
-  Step step{.to = static_cast<uint16_t>(i)};
+  Step step = step_of(Act::Load, i);
   step.load = find_load(view.type, once || stride == 1);
   const bool alias = view.type == type_of(instruction) &&
       lang::size_of(view.type) >= 4 && steady && stride == 1;
@@ -343,7 +351,7 @@ void PassBuilder::resolve_pick(size_t i) {
     throw internal_error(
         "vector program: Pick from input {} of no axes", instruction.number);
   }
-  Step step{.act = Act::Pick, .to = static_cast<uint16_t>(i)};
+  Step step = step_of(Act::Pick, i);
   set_index(i, lead.shape.back(), step);
   step.own_stride = lead.strides.back();
   step.run = find_load(lead.type, step.own_stride == 1);
@@ -372,7 +380,7 @@ void PassBuilder::resolve_take(size_t i) {
         instruction.number,
         lead.shape.size());
   }
-  Step step{.act = Act::Take, .to = static_cast<uint16_t>(i)};
+  Step step = step_of(Act::Take, i);
   step.own_stride = lead.shape.back() == 1 ? 0 : lead.strides.back();
   lead.shape.pop_back();
   lead.strides.pop_back();
@@ -398,12 +406,10 @@ void PassBuilder::resolve_random(size_t i) {
   if (!once_[seed] || type_of(pass_.code[seed]) != Type::U64) {
     throw internal_error("vector program: a seed that changes along the row");
   }
-  put_step(
-      {.act = Act::Random,
-       .to = static_cast<uint16_t>(i),
-       .operands = 1,
-       .in = {seed}},
-      false);
+  Step step = step_of(Act::Random, i);
+  step.operands = 1;
+  step.in[0] = seed;
+  put_step(step, false);
 }
 
 void PassBuilder::resolve_scan(size_t i) {
@@ -417,7 +423,8 @@ void PassBuilder::resolve_scan(size_t i) {
     throw internal_error("vector program: a {} sum here", lang::name_of(order));
   }
   plan_.backwards = backwards;
-  Step step{.act = Act::Scan, .to = static_cast<uint16_t>(i), .operands = 1};
+  Step step = step_of(Act::Scan, i);
+  step.operands = 1;
   step.in[0] = instruction.in[0];
   step.mask[0] = mask(step.in[0]);
   step.scan = find_scan(order, type_of(instruction));
@@ -427,7 +434,7 @@ void PassBuilder::resolve_scan(size_t i) {
 
 void PassBuilder::resolve_compute(size_t i) {
   const auto& instruction = pass_.code[i];
-  Step step{.act = Act::Compute, .to = static_cast<uint16_t>(i)};
+  Step step = step_of(Act::Compute, i);
   std::array<Type, 3> types{};
   bool once = true;
   step.operands = lang::arity(instruction.op);

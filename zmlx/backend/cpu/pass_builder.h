@@ -63,15 +63,20 @@ class PassBuilder {
   void place_store(const lang::Store& store, BoundPasses::StorePlan& plan);
   void assign_registers();
   void join_factors();
-  void join_pairs();
-  bool join_pair(Step& step, const Step& before, int operand);
-  void join_products();
-  void join_difference(
-      BoundPasses::Reduce& reduction,
-      const std::vector<int>& reads,
-      std::vector<bool>& gone) const;
+  void join_differences();
+  void make_chains();
+  bool links(const Step& step) const;
+  Chained chain_of(
+      const Step& step,
+      const std::map<uint16_t, Chained>& chains,
+      const std::vector<int>& reads);
+  bool may_move(
+      uint16_t reg,
+      int own_reads,
+      const Chained& chain,
+      const std::vector<int>& reads);
+  void drop_unread(const std::map<uint16_t, Chained>& chains);
   void remove(const std::vector<bool>& gone);
-  bool may_join(const Step& step, const std::vector<int>& reads) const;
   BoundPasses::KeptValue* kept(size_t i);
   int64_t fetch_bytes(const Step& step) const;
   void assign_fetches();
@@ -83,6 +88,7 @@ class PassBuilder {
         step.act == Act::Kept || step.act == Act::Fixed ||
         (step.act == Act::Take && !step.load);
   }
+  static Step step_of(Act act, size_t i);
   void put_step(Step step, bool once);
   bool put_fixed(const Step& step, bool once);
   const void* fixed_memory(uint16_t reg) const;
@@ -95,7 +101,8 @@ class PassBuilder {
   lang::Shape row_space() const;
   View meeting(int input) const;
   bool overlaps_input(const Access& output) const;
-  void try_direct(size_t store);
+  void place_direct();
+  void try_direct(size_t store, const std::vector<int>& reads);
 
   BoundPasses& bound_;
   std::span<const lang::Pass> passes_;
@@ -121,7 +128,6 @@ class PassBuilder {
   std::vector<Fixed> fixed_;
   std::vector<int> read_; // accesses of inputs that the pass reads
   std::map<uint16_t, lang::Op> joined_; // slow operation of a joined step
-  std::map<uint16_t, std::array<lang::Op, 2>> pairs_; // what one step does
 };
 
 } // namespace zmlx::backend::cpu

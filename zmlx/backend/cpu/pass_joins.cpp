@@ -45,11 +45,20 @@ std::vector<int> PassBuilder::count_reads() const {
       reads[step.in[k]]++;
     }
   }
-  for (const auto& r : pass_.reductions) {
-    reads[r.value]++;
+  const auto count = [&](const auto& reader) {
+    for (int k = 0; k < reader.operands; ++k) {
+      reads[reader.in[k]]++;
+    }
+    reads[reader.value] += reader.joined ? 0 : 1;
+  };
+  for (const auto& reduction : plan_.reductions) {
+    count(reduction);
   }
-  for (const auto& s : stores_) {
-    reads[s.value]++;
+  for (const auto& add : plan_.adds) {
+    count(add);
+  }
+  for (const auto& store : plan_.stores) {
+    reads[store.value]++;
   }
   return reads;
 }
@@ -111,109 +120,31 @@ void PassBuilder::remove(const std::vector<bool>& gone) {
   plan_.block = std::move(left);
 }
 
-// Whether another step may do this one's work: it is a float32 instruction
-// that was not joined, and only that step reads it.
-bool PassBuilder::may_join(const Step& step, const std::vector<int>& reads)
-    const {
-  return step.act == Act::Compute && step.kept < 0 && reads[step.to] == 1 &&
-      pass_.code[step.to].type == Type::F32 && !joined_.contains(step.to) &&
-      !pairs_.contains(step.to);
-}
-
-// a * b + c is one loop instead of two, and exp(a - b).
-void PassBuilder::join_pairs() {
+// exp(a - b), as in every softmax, is one loop.
+void PassBuilder::join_differences() {
   const auto reads = count_reads();
   std::vector<int> step_of(pass_.code.size(), -1);
   std::vector<bool> gone(plan_.block.size());
   for (size_t n = 0; n < plan_.block.size(); ++n) {
     Step& step = plan_.block[n];
     step_of[step.to] = static_cast<int>(n);
+    const int before = step_of[step.in[0]];
     if (step.act != Act::Compute || joined_.contains(step.to) ||
-        pass_.code[step.to].type != Type::F32) {
+        pass_.code[step.to].type != Type::F32 ||
+        pass_.code[step.to].op != Op::Exp || before < 0) {
       continue;
     }
-    for (int k = 0; k < step.operands; ++k) {
-      const int before = step_of[step.in[k]];
-      if (before >= 0 && may_join(plan_.block[before], reads) &&
-          join_pair(step, plan_.block[before], k)) {
-        gone[before] = true;
-        break;
-      }
+    const Step& sub = plan_.block[before];
+    if (sub.act == Act::Compute && sub.kept < 0 && reads[sub.to] == 1 &&
+        !joined_.contains(sub.to) && pass_.code[sub.to].op == Op::Sub) {
+      step.compute = find_exp_of_difference();
+      step.in = sub.in;
+      step.mask = sub.mask;
+      step.operands = 2;
+      gone[before] = true;
     }
   }
   remove(gone);
-}
-
-bool PassBuilder::join_pair(Step& step, const Step& before, int operand) {
-  const Op first = pass_.code[before.to].op, second = pass_.code[step.to].op;
-  if (second == Op::Exp && first == Op::Sub) {
-    step.compute = find_exp_of_difference();
-    step.in = before.in;
-    step.mask = before.mask;
-    step.operands = 2;
-    return true;
-  }
-  const auto compute =
-      step.operands == 2 ? find_pair(first, second, operand == 1) : nullptr;
-  if (!compute) {
-    return false;
-  }
-  const int other = 1 - operand;
-  step.compute = compute;
-  step.in = {before.in[0], before.in[1], step.in[other]};
-  step.mask = {before.mask[0], before.mask[1], step.mask[other]};
-  step.operands = 3;
-  pairs_[step.to] = {first, second};
-  return true;
-}
-
-// A sum of products needs no memory for them.
-void PassBuilder::join_products() {
-  const auto reads = count_reads();
-  std::vector<bool> gone(plan_.block.size());
-  for (size_t i = 0; i < plan_.reductions.size(); ++i) {
-    auto& reduction = plan_.reductions[i];
-    const auto step = std::find_if(
-        plan_.block.begin(), plan_.block.end(), [&](const Step& s) {
-          return s.to == reduction.value;
-        });
-    if (pass_.reductions[i].op != Op::Sum || step == plan_.block.end() ||
-        step->act != Act::Compute || step->kept >= 0 || reads[step->to] != 1 ||
-        joined_.contains(step->to) || pass_.code[step->to].type != Type::F32 ||
-        pass_.code[step->to].op != Op::Mul) {
-      continue;
-    }
-    const auto pair = pairs_.find(step->to);
-    if (pair != pairs_.end() && pair->second[0] != Op::Mul) {
-      continue;
-    }
-    reduction.products = find_products(step->operands);
-    reduction.in = step->in;
-    reduction.masks = step->mask;
-    gone[step - plan_.block.begin()] = true;
-    if (step->operands == 2 && step->in[0] == step->in[1]) {
-      join_difference(reduction, reads, gone);
-    }
-  }
-  remove(gone);
-}
-
-// A variance: the sum of the squares of what a subtraction gives to it alone.
-void PassBuilder::join_difference(
-    BoundPasses::Reduce& reduction,
-    const std::vector<int>& reads,
-    std::vector<bool>& gone) const {
-  for (size_t n = 0; n < plan_.block.size(); ++n) {
-    const Step& step = plan_.block[n];
-    if (step.to == reduction.in[0] && step.act == Act::Compute &&
-        step.kept < 0 && step.operands == 2 && reads[step.to] == 2 &&
-        !joined_.contains(step.to) && pass_.code[step.to].op == Op::Sub) {
-      reduction.products = find_squared_differences();
-      reduction.in = step.in;
-      reduction.masks = step.mask;
-      gone[n] = true;
-    }
-  }
 }
 
 // How far ahead of a stream the memory lies that it should fetch: the next

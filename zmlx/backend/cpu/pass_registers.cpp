@@ -80,19 +80,21 @@ void PassBuilder::assign_registers() {
   }
   std::vector<size_t> last(pass_.code.size(), 0);
   for (size_t s = 0; s < plan_.block.size(); ++s) {
-    for (int k = 0; k < 3; ++k) {
+    for (int k = 0; k < plan_.block[s].operands; ++k) {
       last[plan_.block[s].in[k]] = s;
     }
   }
   for (const auto& store : stores_) {
     last[store.value] = kEnd;
   }
-  for (const auto& reduction : plan_.reductions) {
-    for (int k = 0; k < 3 && reduction.products; ++k) {
-      last[reduction.in[k]] = kEnd;
+  const auto read_last = [&](const auto& reader) {
+    for (int k = 0; k < reader.operands; ++k) {
+      last[reader.in[k]] = kEnd;
     }
-    last[reduction.value] = kEnd;
-  }
+    last[reader.value] = kEnd;
+  };
+  std::for_each(plan_.reductions.begin(), plan_.reductions.end(), read_last);
+  std::for_each(plan_.adds.begin(), plan_.adds.end(), read_last);
   struct Slot {
     size_t size;
     size_t offset; // bytes a place

@@ -25,7 +25,14 @@ void PassBuilder::add_reductions() {
           "vector program: reduction {} here", lang::name_of(r.op));
     }
     const bool arg = r.op == Op::ArgMax || r.op == Op::ArgMin;
-    plan_.reductions.push_back({r.value, mask(r.value), r.slot, op, arg, type});
+    BoundPasses::Reduce plan;
+    plan.value = r.value;
+    plan.value_mask = mask(r.value);
+    plan.slot = r.slot;
+    plan.op = op;
+    plan.arg = arg;
+    plan.type = type;
+    plan_.reductions.push_back(plan);
     plan_.blocks = true;
   }
 }
@@ -61,8 +68,12 @@ void PassBuilder::place_stores() {
     plan_.blocks = plan_.blocks || !plan.each_row;
     plan_.stores.push_back(plan);
   }
+}
+
+void PassBuilder::place_direct() {
+  const auto reads = count_reads();
   for (size_t store = 0; store < plan_.stores.size(); ++store) {
-    try_direct(store);
+    try_direct(store, reads);
   }
 }
 
@@ -75,7 +86,7 @@ bool PassBuilder::place_sum(const lang::Store& store) {
   const Type type = register_type(pass_.code[store.value].type);
   BoundPasses::AddPlan plan{};
   plan.value = store.value;
-  plan.mask = mask(store.value);
+  plan.value_mask = mask(store.value);
   plan.output = store.output;
   plan.each_row = store.one_a_row;
   if (plan.each_row && (walk_ != Walk::Rows || !once_[store.value])) {
@@ -138,7 +149,7 @@ void PassBuilder::place_store(
 
 // Has the step that makes a stored value write it where it is stored, if
 // nothing read later can be lost by that.
-void PassBuilder::try_direct(size_t store) {
+void PassBuilder::try_direct(size_t store, const std::vector<int>& reads) {
   auto& plan = plan_.stores[store];
   const Type type = register_type(pass_.code[plan.value].type);
   if (plan.each_row || !plan.mask) {
@@ -156,7 +167,8 @@ void PassBuilder::try_direct(size_t store) {
     // Nothing reads what the last step of a pass has stored.
     const bool last = step + 1 == plan_.block.end() && stores_.size() == 1 &&
         pass_.reductions.empty();
-    if (plan.stream && (!last || step->act != Act::Compute)) {
+    // What passes the caches by is read by nothing else.
+    if (plan.stream && (reads[plan.value] != 1 || step->act != Act::Compute)) {
       return;
     }
     if (access.type() != type || access.stride() != 1 ||

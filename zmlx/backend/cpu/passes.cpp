@@ -317,15 +317,11 @@ void BoundPasses::reduce(const PassPlan& pass, Running& now) const noexcept {
   for (size_t i = 0; i < pass.reductions.size(); ++i) {
     const Reduce& r = pass.reductions[i];
     Accumulator* into = &now.partial[i];
-    if (r.products) {
-      r.products(
-          {into,
-           {now.where[r.in[0]], now.where[r.in[1]], now.where[r.in[2]]},
-           r.masks,
-           now.n});
+    if (r.joined) {
+      r.joined(block_args(r, into, now));
       continue;
     }
-    ReduceArgs args{into, now.where[r.value], r.mask, now.n, now.at};
+    ReduceArgs args{into, now.where[r.value], r.value_mask, now.n, now.at};
     if (r.fetch_bytes != 0) {
       args.fetch = static_cast<const std::byte*>(args.in) + r.fetch_bytes;
     }
@@ -344,12 +340,16 @@ void BoundPasses::add_up(const AddPlan& add, size_t n, Running& now)
   if (add.each_row) {
     add.add(to, from, 0, 1);
   } else if (add.along) {
-    add.add(
-        static_cast<uint64_t*>(to) + (now.at - now.begin), from, add.mask, n);
+    to = static_cast<uint64_t*>(to) + (now.at - now.begin);
+    if (add.joined) {
+      add.joined(block_args(add, to, now));
+    } else {
+      add.add(to, from, add.value_mask, n);
+    }
   } else {
     Accumulator sum;
     add.reduce.start(sum);
-    add.reduce.add({&sum, from, add.mask, n, 0});
+    add.reduce.add({&sum, from, add.value_mask, n, 0});
     if (add.real) {
       *static_cast<double*>(to) += sum.real;
     } else {
@@ -417,16 +417,26 @@ void BoundPasses::run_step(const Step& step, Running& now) const noexcept {
   }
 }
 
+BlockArgs BoundPasses::block_args(
+    const Chained& reads,
+    void* to,
+    const Running& now) const noexcept {
+  BlockArgs args{};
+  args.out = to;
+  for (int k = 0; k < std::max(reads.operands, 3); ++k) {
+    args.in[k] = now.where[reads.in[k]];
+    args.mask[k] = reads.mask[k];
+  }
+  args.n = now.n;
+  args.chain = &reads.chain;
+  return args;
+}
+
 void BoundPasses::compute(const Step& step, void* to, Running& now)
     const noexcept {
-  BlockArgs args{
-      to,
-      {now.where[step.in[0]], now.where[step.in[1]], now.where[step.in[2]]},
-      step.mask,
-      now.n,
-      {},
-      step.fetches,
-      step.stream};
+  BlockArgs args = block_args(step, to, now);
+  args.fetches = step.fetches;
+  args.stream = step.stream;
   for (int k = 0; k < step.fetches; ++k) {
     args.fetch[k] = static_cast<const std::byte*>(now.where[step.fetch[k]]) +
         step.fetch_bytes[k];

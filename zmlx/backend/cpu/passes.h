@@ -52,6 +52,14 @@ struct RowValues {
   int64_t* named = nullptr; // kNamedOutput
 };
 
+/// The registers that something reads, and the chain it makes of them.
+struct Chained {
+  int operands = 0;
+  std::array<uint16_t, kMaxOperands> in{};
+  std::array<size_t, kMaxOperands> mask{};
+  Chain chain;
+};
+
 /// Passes of a vector program with everything resolved: which function, which
 /// memory, which block length. What uniform code gives is computed once a row,
 /// the rest block by block.
@@ -114,12 +122,9 @@ class BoundPasses {
     Compute,
   };
 
-  struct Step {
-    Act act;
-    uint16_t to; // register
-    int operands = 0; // registers that it reads
-    std::array<uint16_t, 3> in{};
-    std::array<size_t, 3> mask{};
+  struct Step : Chained {
+    Act act = Act::Compute;
+    uint16_t to = 0; // register
     std::array<uint16_t, kMaxFetches> fetch{}; // registers that are streams
     std::array<int64_t, kMaxFetches> fetch_bytes{}; // ahead of the register
     int fetches = 0;
@@ -151,29 +156,27 @@ class BoundPasses {
     int64_t size; // bytes of an element
   };
 
-  struct AddPlan {
-    uint16_t value;
-    size_t mask;
-    int output;
-    bool each_row; // one value a row
-    bool along; // one sum a place, else one for all places of the row
-    bool real; // sums are doubles
-    AccumulateOp add; // along
-    ReduceOp reduce; // else
+  struct AddPlan : Chained {
+    uint16_t value = 0;
+    size_t value_mask = 0;
+    int output = 0;
+    bool each_row = false; // one value a row
+    bool along = false; // one sum a place, else one for all places of the row
+    bool real = false; // sums are doubles
+    AccumulateOp add = nullptr; // along
+    ReduceOp reduce{}; // else
+    BlockOp joined = nullptr; // of a value that is never stored
   };
 
-  struct Reduce {
-    uint16_t value;
-    size_t mask;
-    int slot;
-    ReduceOp op;
-    bool arg; // gives a place
-    lang::Type type; // register type of the value
+  struct Reduce : Chained {
+    uint16_t value = 0;
+    size_t value_mask = 0;
+    int slot = 0;
+    ReduceOp op{};
+    bool arg = false; // gives a place
+    lang::Type type = lang::Type::F32; // register type of the value
     int64_t fetch_bytes = 0; // ahead of the register; 0: nothing
-    /// The sum of a product that is never stored.
-    ProductsOp products = nullptr;
-    std::array<uint16_t, 3> in{};
-    std::array<size_t, 3> masks{};
+    BlockOp joined = nullptr; // of a value that is never stored
   };
 
   // Where a register lies.
@@ -221,6 +224,8 @@ class BoundPasses {
   void end_pass(const PassPlan& pass, Running& now) const noexcept;
   void run_step(const Step& step, Running& now) const noexcept;
   void compute(const Step& step, void* to, Running& now) const noexcept;
+  BlockArgs block_args(const Chained& reads, void* to, const Running& now)
+      const noexcept;
   void load(const Step& step, void* to, Running& now) const noexcept;
   void pick_runs(const Step& step, void* out, Running& now) const noexcept;
   void pick(const Step& step, void* to, Running& now) const noexcept;

@@ -25,14 +25,46 @@ inline constexpr size_t kUniformLanes = 16;
 /// Streams that one operation may fetch for the next block.
 inline constexpr int kMaxFetches = 4;
 
+/// What one operation may read.
+inline constexpr size_t kMaxOperands = 6;
+
+/// One operation of a chain, on one of the two values that it holds. X is the
+/// value, m an operand in memory, Y the other value (only of the first).
+struct Link {
+  enum class Act : uint8_t {
+    Load, // X = m
+    Add, // X = X + m
+    Sub, // X = X - m
+    SubFrom, // X = m - X
+    Mul, // X = X m
+    Div, // X = X / m
+    Square, // X = X X
+    AddOther, // X = X + Y
+    SubOther, // X = X - Y
+    SubFromOther, // X = Y - X
+    MulOther, // X = X Y
+  };
+  Act act;
+  bool second = false; // which value
+  uint8_t operand = 0;
+};
+inline constexpr size_t kMaxLinks = 10;
+
+/// Quick float32 operations in one loop that keeps what they give in vector
+/// registers. Each rounds as it does alone; the first value is the result.
+struct Chain {
+  std::array<Link, kMaxLinks> links{};
+  size_t size = 0;
+};
+
 /// Element i of operand k is in[k][i & mask[k]]: mask ~0 for a vector, 0 for a
 /// uniform register. `out` may be one of the operands, when the types are of
 /// one size. Nothing beyond n elements is touched, except that a whole uniform
 /// register is read.
 struct BlockArgs {
   void* out;
-  std::array<const void*, 3> in;
-  std::array<size_t, 3> mask;
+  std::array<const void*, kMaxOperands> in;
+  std::array<size_t, kMaxOperands> mask;
   size_t n;
   /// Memory that the next block will read, to be fetched while this one is
   /// computed: as many elements from each as there are here.
@@ -40,6 +72,7 @@ struct BlockArgs {
   int fetches = 0;
   /// Asks for stores that pass the caches by; `out` is then 64-byte aligned.
   bool stream = false;
+  const Chain* chain = nullptr;
 };
 using BlockOp = void (*)(const BlockArgs&) noexcept;
 
@@ -52,10 +85,12 @@ BlockOp find_operation(
 /// times in[2]; null where there is no such loop.
 BlockOp find_times(lang::Op op, int factors);
 
-/// Two float32 instructions of Add, Sub and Mul in one loop:
-/// second(first(in[0], in[1]), in[2]), or second(in[2], first(...)) where
-/// `later`; null where there is none. Each rounds as it does alone.
-BlockOp find_pair(lang::Op first, lang::Op second, bool later);
+/// The function of a chain; this one stores what it gives.
+BlockOp find_chain(const Chain& chain);
+/// This one adds the sum of it to the Accumulator `out`.
+BlockOp find_chain_sum(const Chain& chain);
+/// This one adds value i to the double out[i].
+BlockOp find_chain_accumulate(const Chain& chain);
 
 /// exp(in[0] - in[1]) of float32.
 BlockOp find_exp_of_difference();
@@ -102,17 +137,6 @@ struct ReduceOp {
   void (*finish)(const Accumulator&, void* out) noexcept = nullptr;
 };
 ReduceOp find_reduction(lang::Op op, lang::Type type);
-
-/// Adds the sum of the products of two or three float32 registers.
-struct ProductsArgs {
-  Accumulator* into;
-  std::array<const void*, 3> in;
-  std::array<size_t, 3> mask;
-  size_t n;
-};
-using ProductsOp = void (*)(const ProductsArgs&) noexcept;
-ProductsOp find_products(int factors);
-ProductsOp find_squared_differences(); // of (in[0] - in[1])^2
 
 /// sums[i] += value i of a register of `from`: into doubles, integers into
 /// uint64_t.

@@ -1,5 +1,5 @@
-// Loops that do the work of several instructions on float32 blocks, compiled
-// once for each instruction set.
+// Loops that do the work of a slow float32 instruction and of its neighbours,
+// compiled once for each instruction set.
 #include "zmlx/backend/cpu/vector.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -54,45 +54,6 @@ void run_times(const BlockArgs& a) noexcept {
   }
 }
 
-// second(first(x, y), z), or second(z, first(x, y)) where `kLater`.
-template <typename First, typename Second, bool kLater>
-void run_pair(const BlockArgs& a) noexcept {
-  const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d), count = a.n;
-  const Operand<float> x(a, 0), y(a, 1), z(a, 2);
-  const Result<float> out(a);
-  const Fetches<float> fetch(a);
-  const auto value = [&](auto u, auto v, auto w) HWY_ATTR {
-    const auto t = First()(d, u, v);
-    return kLater ? Second()(d, w, t) : Second()(d, t, w);
-  };
-  size_t i = 0;
-  for (; i + 2 * lanes <= count; i += 2 * lanes) {
-    fetch.at(i);
-    fetch.at(i + lanes);
-    const auto r = value(
-        hn::LoadU(d, x.at(i)), hn::LoadU(d, y.at(i)), hn::LoadU(d, z.at(i)));
-    const auto s = value(
-        hn::LoadU(d, x.at(i + lanes)),
-        hn::LoadU(d, y.at(i + lanes)),
-        hn::LoadU(d, z.at(i + lanes)));
-    out.put(d, r, i);
-    out.put(d, s, i + lanes);
-  }
-  for (; i < count; i += lanes) {
-    const size_t n = HWY_MIN(lanes, count - i);
-    Tail<float> u, v, w, r;
-    hn::Store(
-        value(
-            hn::Load(d, u.load(x.at(i), n)),
-            hn::Load(d, v.load(y.at(i), n)),
-            hn::Load(d, w.load(z.at(i), n))),
-        d,
-        r.lanes);
-    std::memcpy(out.to + i, r.lanes, n * sizeof(float));
-  }
-}
-
 // exp(x - y), as in every softmax.
 struct ExpOfDifference {
   template <class D, class V>
@@ -100,51 +61,6 @@ struct ExpOfDifference {
     return exp_any(d, hn::Sub(x, y));
   }
 };
-
-// How many registers a sum of products has, and what its terms are.
-enum class Term { Product, TripleProduct, SquaredDifference };
-
-// Sums x y, x y z or (x - y)^2 as the sum of a block of them would be.
-template <Term kTerm>
-void add_products(const ProductsArgs& a) noexcept {
-  const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d), count = a.n;
-  const auto* x = static_cast<const float*>(a.in[0]);
-  const auto* y = static_cast<const float*>(a.in[1]);
-  const auto* z = static_cast<const float*>(a.in[2]);
-  const size_t my = a.mask[1], mx = a.mask[0], mz = a.mask[2];
-  const auto value = [&](size_t i) HWY_ATTR {
-    const auto u = hn::LoadU(d, x + (i & mx)), v = hn::LoadU(d, y + (i & my));
-    if constexpr (kTerm == Term::SquaredDifference) {
-      const auto t = hn::Sub(u, v);
-      return hn::Mul(t, t);
-    } else if constexpr (kTerm == Term::Product) {
-      return hn::Mul(u, v);
-    } else {
-      return hn::Mul(hn::Mul(u, v), hn::LoadU(d, z + (i & mz)));
-    }
-  };
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
-  size_t i = 0;
-  for (; i + 4 * lanes <= count; i += 4 * lanes) {
-    s0 = hn::Add(s0, value(i));
-    s1 = hn::Add(s1, value(i + lanes));
-    s2 = hn::Add(s2, value(i + 2 * lanes));
-    s3 = hn::Add(s3, value(i + 3 * lanes));
-  }
-  for (; i + lanes <= count; i += lanes) {
-    s0 = hn::Add(s0, value(i));
-  }
-  double sum = sum_of_lanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
-  for (; i < count; ++i) {
-    const float u = x[i & mx], v = y[i & my];
-    const float t = u - v;
-    sum += kTerm == Term::SquaredDifference ? t * t
-        : kTerm == Term::Product            ? u * v
-                                            : u * v * z[i & mz];
-  }
-  a.into->real += sum;
-}
 
 BlockOp times(Op op, int factors) {
   // clang-format off
@@ -158,44 +74,8 @@ BlockOp times(Op op, int factors) {
   // clang-format on
 }
 
-template <typename First>
-BlockOp pair_after(Op second, bool later) {
-  switch (second) {
-    case Op::Add:
-      return &run_pair<First, Add, false>;
-    case Op::Mul:
-      return &run_pair<First, Mul, false>;
-    case Op::Sub:
-      return later ? &run_pair<First, Sub, true> : &run_pair<First, Sub, false>;
-    default:
-      return nullptr;
-  }
-}
-
-BlockOp pair(Op first, Op second, bool later) {
-  switch (first) {
-    case Op::Add:
-      return pair_after<Add>(second, later);
-    case Op::Sub:
-      return pair_after<Sub>(second, later);
-    case Op::Mul:
-      return pair_after<Mul>(second, later);
-    default:
-      return nullptr;
-  }
-}
-
 BlockOp exp_of_difference() {
   return &run_binary<float, float, ExpOfDifference>;
-}
-
-ProductsOp products(int factors) {
-  return factors == 2 ? &add_products<Term::Product>
-                      : &add_products<Term::TripleProduct>;
-}
-
-ProductsOp squared_differences() {
-  return &add_products<Term::SquaredDifference>;
 }
 
 } // namespace
@@ -206,29 +86,14 @@ HWY_AFTER_NAMESPACE();
 namespace zmlx::backend::cpu {
 
 HWY_EXPORT(times);
-HWY_EXPORT(pair);
 HWY_EXPORT(exp_of_difference);
-HWY_EXPORT(products);
-HWY_EXPORT(squared_differences);
 
 BlockOp find_times(lang::Op op, int factors) {
   return HWY_DYNAMIC_DISPATCH(times)(op, factors);
 }
 
-BlockOp find_pair(lang::Op first, lang::Op second, bool later) {
-  return HWY_DYNAMIC_DISPATCH(pair)(first, second, later);
-}
-
 BlockOp find_exp_of_difference() {
   return HWY_DYNAMIC_DISPATCH(exp_of_difference)();
-}
-
-ProductsOp find_products(int factors) {
-  return HWY_DYNAMIC_DISPATCH(products)(factors);
-}
-
-ProductsOp find_squared_differences() {
-  return HWY_DYNAMIC_DISPATCH(squared_differences)();
 }
 
 } // namespace zmlx::backend::cpu

@@ -170,6 +170,24 @@ HWY_INLINE double sum_of_lanes(D d, V v) {
 
 // ------------------------------------------------------------ float32
 
+// x / y by one reciprocal where y is one number for all: with a correction by
+// what is left, the quotient rounds as the division does (Markstein,
+// "Computation of elementary functions on the IBM RISC System/6000 processor",
+// 1990), but for results below the normal numbers, where it may be one unit
+// off.
+template <class D, class V>
+HWY_INLINE V divide_by_one(D d, V x, V y, V reciprocal) {
+  const V q = hn::Mul(x, reciprocal);
+  const V r = hn::MulAdd(hn::NegMulAdd(q, y, x), reciprocal, q);
+  const auto lost = hn::IsNaN(r); // infinities among the steps, or NaN
+  return HWY_LIKELY(hn::AllFalse(d, lost)) ? r : hn::Div(x, y);
+}
+
+// Whether divide_by_one may divide by this number.
+HWY_INLINE bool divides_by_reciprocal(float y) {
+  return HWY_NATIVE_FMA != 0 && std::abs(y) > 1e-30f && std::abs(y) < 1e30f;
+}
+
 template <class D, class V>
 HWY_INLINE V keep_nan(D, V x, V result) {
   return hn::IfThenElse(hn::IsNaN(x), x, result);

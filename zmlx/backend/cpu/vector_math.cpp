@@ -19,23 +19,9 @@ namespace {
 using lang::Op;
 using lang::Type;
 
-// x / y by one reciprocal where y is one number for all: with a correction by
-// what is left, the quotient rounds as the division does (Markstein,
-// "Computation of elementary functions on the IBM RISC System/6000 processor",
-// 1990), but for results below the normal numbers, where it may be one unit
-// off.
-template <class D, class V>
-HWY_INLINE V divide_by_one(D d, V x, V y, V reciprocal) {
-  const V q = hn::Mul(x, reciprocal);
-  const V r = hn::MulAdd(hn::NegMulAdd(q, y, x), reciprocal, q);
-  const auto lost = hn::IsNaN(r); // infinities among the steps, or NaN
-  return HWY_LIKELY(hn::AllFalse(d, lost)) ? r : hn::Div(x, y);
-}
-
 void run_divide(const BlockArgs& a) noexcept {
   const float y = *static_cast<const float*>(a.in[1]);
-  const bool moderate = std::abs(y) > 1e-30f && std::abs(y) < 1e30f;
-  if (HWY_NATIVE_FMA == 0 || a.mask[1] != 0 || !moderate) {
+  if (a.mask[1] != 0 || !divides_by_reciprocal(y)) {
     return run_binary<float, float, Div>(a);
   }
   const hn::ScalableTag<float> d;

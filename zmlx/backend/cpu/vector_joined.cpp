@@ -27,8 +27,10 @@ void run_times(const BlockArgs& a) noexcept {
   const Result<float> out(a);
   const Fetches<float> fetch(a);
   const F f;
+  const bool own = in.from == first.from;
   const auto value = [&](size_t i) HWY_ATTR {
-    auto r = hn::Mul(f(d, hn::LoadU(d, in.at(i))), hn::LoadU(d, first.at(i)));
+    const auto x = hn::LoadU(d, in.at(i));
+    auto r = hn::Mul(f(d, x), own ? x : hn::LoadU(d, first.at(i)));
     return kFactors == 1 ? r : hn::Mul(r, hn::LoadU(d, second.at(i)));
   };
   size_t i = 0;

@@ -193,6 +193,19 @@ HWY_INLINE V keep_nan(D, V x, V result) {
   return hn::IfThenElse(hn::IsNaN(x), x, result);
 }
 
+// The same after x came through Min(limit, x) and Max(limit, x), which with
+// AVX-512 give the second operand where one is NaN.
+template <class D, class V>
+HWY_INLINE V keep_limited_nan(D d, V x, V result) {
+#if HWY_TARGET == HWY_AVX3
+  static_cast<void>(d);
+  static_cast<void>(x);
+  return result;
+#else
+  return keep_nan(d, x, result);
+#endif
+}
+
 // The lanes of `result` in `bad` computed anew by the C library, lane by lane,
 // so that a value never depends on its neighbours.
 template <class D, class V, class M, typename F>
@@ -251,13 +264,23 @@ HWY_INLINE V exp_any(D d, V x) {
 }
 #endif
 
-// a / b for 1 <= b <= 2.
+// 1 / b for b far from the ends of the range. With AVX-512 one step of Newton's
+// is a fraction of a division.
 template <class D, class V>
-HWY_INLINE V divide_near_one(D d, V a, V b) {
+HWY_INLINE V reciprocal_of(D d, V b) {
 #if HWY_TARGET == HWY_AVX3
-  // One step of Newton's and one of correction are a third of a division.
-  V y = hn::ApproximateReciprocal(b);
-  y = hn::MulAdd(y, hn::NegMulAdd(b, y, hn::Set(d, 1.0f)), y);
+  const V y = hn::ApproximateReciprocal(b);
+  return hn::MulAdd(y, hn::NegMulAdd(b, y, hn::Set(d, 1.0f)), y);
+#else
+  return hn::Div(hn::Set(d, 1.0f), b);
+#endif
+}
+
+// a / b for b and a / b far from the ends of the range.
+template <class D, class V>
+HWY_INLINE V divide_moderate(D d, V a, V b) {
+#if HWY_TARGET == HWY_AVX3
+  const V y = reciprocal_of(d, b);
   const V q = hn::Mul(a, y);
   return hn::MulAdd(hn::NegMulAdd(q, b, a), y, q);
 #else
@@ -266,33 +289,64 @@ HWY_INLINE V divide_near_one(D d, V a, V b) {
 #endif
 }
 
+// v 2^n for integers -152 <= n <= 152; subnormal results too.
 template <class D, class V>
-HWY_INLINE V sigmoid_any(D d, V x) {
-  const V one = hn::Set(d, 1.0f);
-  // Beyond 104 nothing is left of exp(-|x|).
-  const V e = exp_within(d, hn::Neg(hn::Min(hn::Set(d, 104.0f), hn::Abs(x))));
-  const V top = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one);
-  return keep_nan(d, x, divide_near_one(d, top, hn::Add(one, e)));
+HWY_INLINE V scale_by(D d, V v, V n) {
+#if HWY_TARGET == HWY_AVX3
+  static_cast<void>(d);
+  return V{_mm512_scalef_ps(v.raw, n.raw)};
+#else
+  const hn::RebindToSigned<D> di;
+  const auto power = [&](auto k) HWY_ATTR {
+    return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(k, hn::Set(di, 127))));
+  };
+  const auto whole = hn::ConvertTo(di, n);
+  const auto half = hn::ShiftRight<1>(whole);
+  return hn::Mul(hn::Mul(v, power(half)), power(hn::Sub(whole, half)));
+#endif
 }
 
-// tanh as x + x^3 P(x^2) below 0.625, P fitted to (tanh(x) / x - 1) / x^2
-// (2e-8), and (1 - e) / (1 + e) with e = exp(-2 x) above.
+// With x = n log 2 + r and p = exp(-r), of the P of exp_within:
+// 1 / (1 + exp(-x)) = 2^n / (2^n + p), whose divisor is neither small nor, as
+// x is at most 21, large.
+template <class D, class V>
+HWY_INLINE V sigmoid_any(D d, V x) {
+  const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
+  const V t = hn::Max(set(-104.0f), hn::Min(set(21.0f), x));
+  const V n = hn::Round(hn::Mul(t, set(1.44269504f)));
+  V r = hn::NegMulAdd(n, set(0.693145752f), t);
+  r = hn::NegMulAdd(n, set(1.42860677e-06f), r);
+  V p = set(0.00138145965f);
+  p = hn::MulAdd(p, r, set(-0.00836871751f));
+  p = hn::MulAdd(p, r, set(0.0416683890f));
+  p = hn::MulAdd(p, r, set(-0.166665211f));
+  p = hn::MulAdd(p, r, set(0.499999940f));
+  p = hn::Add(hn::MulSub(hn::Mul(r, r), p, r), set(1.0f));
+  const V b = hn::Add(scale_by(d, set(1.0f), n), p);
+  return keep_limited_nan(d, x, scale_by(d, reciprocal_of(d, b), n));
+}
+
+// With x = n log(2) / 2 + h and g = (exp(2 h) - 1) / 2, of the P of exp_within
+// at 2 h: e = (exp(2 x) - 1) / 2 = 2^n g + (2^n - 1) / 2 and tanh = e / (e +
+// 1).
 template <class D, class V>
 HWY_INLINE V tanh_any(D d, V x) {
   const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
-  const V t = hn::Min(hn::Abs(x), set(20.0f)); // tanh(10) rounds to 1
-  const V s = hn::Mul(t, t);
-  V p = set(-0.0060967142f);
-  p = hn::MulAdd(p, s, set(0.02099718f));
-  p = hn::MulAdd(p, s, set(-0.053850908f));
-  p = hn::MulAdd(p, s, set(0.13332769f));
-  p = hn::MulAdd(p, s, set(-0.33333328f));
-  const V near = hn::MulAdd(hn::Mul(p, s), t, t);
-  const V e = exp_within(d, hn::Mul(set(-2.0f), t));
-  const V far =
-      divide_near_one(d, hn::Sub(set(1.0f), e), hn::Add(set(1.0f), e));
-  const V r = hn::IfThenElse(hn::Lt(t, set(0.625f)), near, far);
-  return keep_nan(d, x, hn::CopySign(r, x));
+  // tanh(10) rounds to 1.
+  const V t = hn::Max(set(-10.0f), hn::Min(set(10.0f), x));
+  const V n = hn::Round(hn::Mul(t, set(2 * 1.44269504f)));
+  V h = hn::NegMulAdd(n, set(0.693145752f / 2), t);
+  h = hn::NegMulAdd(n, set(1.42860677e-06f / 2), h);
+  V g = set(0.00138145965f * 32);
+  g = hn::MulAdd(g, h, set(0.00836871751f * 16));
+  g = hn::MulAdd(g, h, set(0.0416683890f * 8));
+  g = hn::MulAdd(g, h, set(0.166665211f * 4));
+  g = hn::MulAdd(g, h, set(0.499999940f * 2));
+  g = hn::MulAdd(hn::Mul(h, h), g, h);
+  const V s = scale_by(d, set(1.0f), n);
+  const V e = hn::MulAdd(s, g, hn::MulSub(s, set(0.5f), set(0.5f)));
+  const V r = divide_moderate(d, e, hn::Add(e, set(1.0f)));
+  return keep_limited_nan(d, x, hn::CopySign(r, x)); // -0 too
 }
 
 // erf as x + x P(x^2) below 0.92 and 1 - exp(x Q(x)) above: polynomials fitted
@@ -329,6 +383,29 @@ HWY_INLINE auto too_far(D d, V x) {
   return hn::Not(hn::Le(hn::Abs(x), hn::Set(d, 39000.0f)));
 }
 
+#if HWY_TARGET == HWY_AVX3
+// x = 2^e (1 + z) with -1/4 <= z < 1/2, and log(1 + z) = z - z^2 / 2 + z^3 Q(z)
+// with Q fitted for the least relative error (5e-9). The machine's parts of x
+// know zero, infinities and subnormal numbers, and give NaN below zero.
+template <class D, class V>
+HWY_INLINE V log_any(D d, V x) {
+  const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
+  const V m{_mm512_getmant_ps(x.raw, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan)};
+  const V e{_mm512_sub_ps(_mm512_getexp_ps(x.raw), _mm512_getexp_ps(m.raw))};
+  const V z = hn::Sub(m, set(1.0f)), s = hn::Mul(z, z);
+  V q = set(-0.0450747807f);
+  q = hn::MulAdd(q, z, set(0.104630205f));
+  q = hn::MulAdd(q, z, set(-0.131611937f));
+  q = hn::MulAdd(q, z, set(0.144783953f));
+  q = hn::MulAdd(q, z, set(-0.166473122f));
+  q = hn::MulAdd(q, z, set(0.199908612f));
+  q = hn::MulAdd(q, z, set(-0.250000958f));
+  q = hn::MulAdd(q, z, set(0.333334491f));
+  q = hn::MulAdd(q, z, set(-0.5f));
+  const V low = hn::MulAdd(q, s, hn::Mul(e, set(1.42860677e-06f)));
+  return hn::MulAdd(e, set(0.693145752f), hn::Add(z, low));
+}
+#else
 template <class D, class V>
 HWY_INLINE V log_any(D d, V x) {
   const auto good = hn::And(
@@ -337,6 +414,7 @@ HWY_INLINE V log_any(D d, V x) {
   return repair(
       d, x, hn::Log(d, x), hn::Not(good), [](float v) { return std::log(v); });
 }
+#endif
 
 template <class D, class V>
 HWY_INLINE V log1p_any(D d, V x) {

@@ -1,5 +1,6 @@
 #include "zmlx/lab/check.h"
 
+#include <limits>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -13,7 +14,8 @@ namespace zmlx::lab {
 
 namespace {
 
-// Elements of all arrays of a case up to which it is used.
+// Elements of all arrays of a case up to which it is used; the smallest case of
+// a kernel always is.
 constexpr int64_t kForGradients = 30000;
 constexpr int64_t kForDifferences = 3000;
 constexpr int64_t kForVariants = 6000;
@@ -33,11 +35,28 @@ int64_t elements_of(const std::vector<mx::array>& arrays) {
       });
 }
 
+int64_t smallest_case(const op::Op& kernel) {
+  int64_t smallest = std::numeric_limits<int64_t>::max();
+  const auto defined = kernel.define();
+  for (const auto& c : defined.listed_cases()) {
+    int64_t all = 0;
+    bool empty = false;
+    for (const auto& shape : c.shapes) {
+      const auto n = std::accumulate(
+          shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+      all += n;
+      empty = empty || n == 0;
+    }
+    smallest = empty ? smallest : std::min(smallest, all);
+  }
+  return smallest;
+}
+
 // One kernel's checks, case by case.
 class Checker {
  public:
   Checker(const op::Op& kernel, KernelCheck& found)
-      : kernel_(kernel), found_(found) {}
+      : kernel_(kernel), found_(found), smallest_(smallest_case(kernel)) {}
 
   void run_case(const lang::Case& c) {
     const auto defined = kernel_.define(c.attributes);
@@ -57,7 +76,8 @@ class Checker {
   }
 
   void run_variants() {
-    for (const auto& c : typical_cases(kernel_, kForVariants)) {
+    for (const auto& c :
+         typical_cases(kernel_, std::max(kForVariants, smallest_))) {
       const auto defined = kernel_.define(c.attributes);
       for (auto type : kTypes) {
         run_special(defined, c, type);
@@ -70,13 +90,17 @@ class Checker {
   }
 
  private:
+  bool is_used(const std::vector<mx::array>& inputs, int64_t most) const {
+    return elements_of(inputs) <= std::max(most, smallest_);
+  }
+
   void run_gradients(
       const lang::Define& defined,
       const lang::Case& c,
       mx::Dtype type) {
     const auto wanted = float_inputs(defined, c);
     const auto inputs = inputs_of(defined, c, type, Layout::dense);
-    if (wanted.empty() || elements_of(inputs) > kForGradients) {
+    if (wanted.empty() || !is_used(inputs, kForGradients)) {
       return;
     }
     const auto call = kernel_.with(c.attributes).call();
@@ -92,7 +116,7 @@ class Checker {
             found_);
       }
     }
-    if (type == mx::float32 && elements_of(inputs) <= kForDifferences) {
+    if (type == mx::float32 && is_used(inputs, kForDifferences)) {
       const auto where = where_of(c, mx::float64, "dense");
       guarded(found_, Check::derivative, where, [&] {
         check_by_differences(call, split, inputs, where, found_);
@@ -155,6 +179,7 @@ class Checker {
 
   const op::Op& kernel_;
   KernelCheck& found_;
+  const int64_t smallest_; // elements of the smallest case with some
 };
 
 // How often the reference ran for each kernel and reason, so far.

@@ -306,11 +306,14 @@ void BoundPasses::add_up(const AddPlan& add, size_t n, Running& now)
   if (add.each_row) {
     add.add(to, from, 0, 1);
   } else if (add.along) {
-    to = static_cast<uint64_t*>(to) + (now.at - now.begin);
-    if (add.joined) {
-      add.joined(block_args(add, to, now));
+    const int64_t at = now.at - now.begin;
+    auto* sums = static_cast<uint64_t*>(to) + at;
+    if (now.values.floats && now.values.floats[add.output]) {
+      add.joined_floats(block_args(add, static_cast<float*>(to) + at, now));
+    } else if (add.joined) {
+      add.joined(block_args(add, sums, now));
     } else {
-      add.add(to, from, add.value_mask, n);
+      add.add(sums, from, add.value_mask, n);
     }
   } else {
     Accumulator sum;

@@ -220,13 +220,14 @@ struct SumSink {
   }
 };
 
+template <typename T>
 struct AccumulateSink {
-  double* sums;
+  T* sums;
 
   template <int kCount>
   HWY_INLINE void put(const Vectors<kCount>& x, size_t i) {
     for (int k = 0; k < kCount; ++k) {
-      add_to_doubles(x.of[k], sums + i + k * hn::Lanes(Floats()));
+      add_to(x.of[k], sums + i + k * hn::Lanes(Floats()));
     }
   }
   HWY_INLINE void put_last(const float* x, size_t i, size_t n) {
@@ -236,7 +237,11 @@ struct AccumulateSink {
   }
 
  private:
-  static HWY_INLINE void add_to_doubles(Vector x, double* to) {
+  static HWY_INLINE void add_to(Vector x, float* to) {
+    const Floats d;
+    hn::StoreU(hn::Add(hn::LoadU(d, to), x), d, to);
+  }
+  static HWY_INLINE void add_to(Vector x, double* to) {
 #if HWY_TARGET == HWY_SCALAR
     *to += hn::GetLane(x);
 #else
@@ -282,11 +287,12 @@ struct SumValues {
   }
 };
 
+template <typename T>
 struct AccumulateValues {
   static constexpr int kFew = 2;
   template <typename Of, int kGroup>
   static void run_block(const BlockArgs& a) noexcept {
-    AccumulateSink sink{static_cast<double*>(a.out)};
+    AccumulateSink<T> sink{static_cast<T*>(a.out)};
     run<Of, kGroup>(a, sink);
   }
 };
@@ -316,6 +322,9 @@ template <typename Use>
 BlockOp known_of(const Chain& chain) {
   using Act = Link::Act;
   const auto& links = chain.links;
+  if (chain.size == 1) {
+    return known<Use, Act::Load>();
+  }
   if (chain.size == 2 && links[1].act == Act::Mul) {
     return known<Use, Act::Load, Act::Mul>();
   }
@@ -350,7 +359,11 @@ BlockOp chain_sum(const Chain& chain) {
 }
 
 BlockOp chain_accumulate(const Chain& chain) {
-  return loop_of<AccumulateValues>(chain);
+  return loop_of<AccumulateValues<double>>(chain);
+}
+
+BlockOp chain_accumulate_floats(const Chain& chain) {
+  return loop_of<AccumulateValues<float>>(chain);
 }
 
 } // namespace
@@ -363,6 +376,7 @@ namespace zmlx::backend::cpu {
 HWY_EXPORT(chain_store);
 HWY_EXPORT(chain_sum);
 HWY_EXPORT(chain_accumulate);
+HWY_EXPORT(chain_accumulate_floats);
 
 BlockOp find_chain(const Chain& chain) {
   return HWY_DYNAMIC_DISPATCH(chain_store)(chain);
@@ -374,6 +388,10 @@ BlockOp find_chain_sum(const Chain& chain) {
 
 BlockOp find_chain_accumulate(const Chain& chain) {
   return HWY_DYNAMIC_DISPATCH(chain_accumulate)(chain);
+}
+
+BlockOp find_chain_accumulate_floats(const Chain& chain) {
+  return HWY_DYNAMIC_DISPATCH(chain_accumulate_floats)(chain);
 }
 
 } // namespace zmlx::backend::cpu

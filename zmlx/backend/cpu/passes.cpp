@@ -384,7 +384,7 @@ BlockArgs BoundPasses::block_args(
     const Chained& reads,
     void* to,
     const Running& now) const noexcept {
-  BlockArgs args{};
+  BlockArgs args;
   args.out = to;
   for (int k = 0; k < std::max(reads.operands, 3); ++k) {
     args.in[k] = now.where[reads.in[k]];

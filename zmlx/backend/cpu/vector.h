@@ -68,7 +68,7 @@ struct BlockArgs {
   size_t n;
   /// Memory that the next block will read, to be fetched while this one is
   /// computed: as many elements from each as there are here.
-  std::array<const void*, kMaxFetches> fetch{};
+  std::array<const void*, kMaxFetches> fetch;
   int fetches = 0;
   /// Asks for stores that pass the caches by; `out` is then 64-byte aligned.
   bool stream = false;

@@ -38,22 +38,24 @@ struct Ready {
   float reciprocal;
 };
 
-// What a loop knows of its chain.
+// What a loop knows of its chain, of at most so many links.
+template <size_t kMost>
 struct Loop {
-  Ready links[kMaxLinks];
+  static constexpr size_t kLinks = kMost;
+  Ready links[kMost];
   size_t size;
 
-  explicit Loop(const BlockArgs& a) : size(a.chain->size) {
-    for (size_t k = 0; k < size; ++k) {
-      const Link& link = a.chain->links[k];
-      Ready& ready = links[k];
-      ready.act = link.act;
-      ready.second = link.second;
-      ready.from = static_cast<const float*>(a.in[link.operand]);
-      ready.mask = a.mask[link.operand];
-      const bool divides = link.act == Link::Act::Div && ready.mask == 0;
-      ready.by_reciprocal = divides && divides_by_reciprocal(*ready.from);
-      ready.reciprocal = ready.by_reciprocal ? 1 / *ready.from : 0;
+  HWY_INLINE void set(const BlockArgs& a, size_t k, Link::Act act) {
+    const Link& link = a.chain->links[k];
+    Ready& ready = links[k];
+    ready.act = act;
+    ready.second = link.second;
+    ready.from = static_cast<const float*>(a.in[link.operand]);
+    ready.mask = a.mask[link.operand];
+    ready.by_reciprocal = false;
+    if (act == Link::Act::Div && ready.mask == 0) {
+      ready.by_reciprocal = divides_by_reciprocal(*ready.from);
+      ready.reciprocal = 1 / *ready.from;
     }
   }
 };
@@ -116,8 +118,19 @@ HWY_INLINE void follow(
 
 // Any chain, link by link.
 struct AnyChain {
+  using Links = Loop<kMaxLinks>;
+
+  static HWY_INLINE Links links(const BlockArgs& a) {
+    Links result;
+    result.size = a.chain->size;
+    for (size_t k = 0; k < result.size; ++k) {
+      result.set(a, k, a.chain->links[k].act);
+    }
+    return result;
+  }
+
   template <int kCount>
-  static HWY_INLINE Vectors<kCount> values(const Loop& loop, size_t i) {
+  static HWY_INLINE Vectors<kCount> values(const Links& loop, size_t i) {
     const Vector zero = hn::Zero(Floats());
     Vectors<kCount> x, y;
     for (int k = 0; k < kCount; ++k) {
@@ -138,22 +151,34 @@ struct AnyChain {
 // A chain of one value whose operations the compiler knows.
 template <Link::Act... kActs>
 struct KnownChain {
+  using Links = Loop<sizeof...(kActs)>;
+
+  static HWY_INLINE Links links(const BlockArgs& a) {
+    Links result;
+    result.size = sizeof...(kActs);
+    size_t k = 0;
+    (result.set(a, k++, kActs), ...);
+    return result;
+  }
+
   template <int kCount>
-  static HWY_INLINE Vectors<kCount> values(const Loop& loop, size_t i) {
+  static HWY_INLINE Vectors<kCount> values(const Links& loop, size_t i) {
     Vectors<kCount> x;
     for (int k = 0; k < kCount; ++k) {
       x.of[k] = hn::Zero(Floats());
     }
-    const Ready* link = loop.links;
-    (follow(kActs, *link++, i, x, x), ...);
+    size_t k = 0;
+    (follow(kActs, loop.links[k++], i, x, x), ...);
     return x;
   }
 };
 
 // The places after the last whole vector go through memory of our own.
 template <typename Of>
-HWY_NOINLINE void last_values(Loop loop, size_t i, size_t n, float* out) {
-  Tail<float> memory[kMaxLinks];
+HWY_NOINLINE void
+last_values(const BlockArgs& a, size_t i, size_t n, float* out) {
+  auto loop = Of::links(a);
+  Tail<float> memory[Of::Links::kLinks];
   for (size_t k = 0; k < loop.size; ++k) {
     Ready& link = loop.links[k];
     if (link.mask != 0) {
@@ -167,7 +192,7 @@ HWY_NOINLINE void last_values(Loop loop, size_t i, size_t n, float* out) {
 template <typename Of, int kGroup, typename Sink>
 HWY_INLINE void run(const BlockArgs& a, Sink& sink) {
   const size_t lanes = hn::Lanes(Floats()), count = a.n;
-  const Loop loop(a);
+  const auto loop = Of::links(a);
   const Fetches<float> fetch(a);
   size_t i = 0;
   for (; i + kGroup * lanes <= count; i += kGroup * lanes) {
@@ -181,7 +206,7 @@ HWY_INLINE void run(const BlockArgs& a, Sink& sink) {
   }
   if (i < count) {
     Tail<float> last;
-    last_values<Of>(loop, i, count - i, last.lanes);
+    last_values<Of>(a, i, count - i, last.lanes);
     sink.put_last(last.lanes, i, count - i);
   }
 }

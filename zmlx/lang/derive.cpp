@@ -218,6 +218,14 @@ class Derivation {
     return c.row ? *c.row + along : along;
   }
 
+  /// A value as what changes along the row times what does not; nothing is 1.
+  struct Split {
+    std::optional<Expr> varying;
+    std::optional<Expr> factor;
+  };
+
+  using Splits = std::unordered_map<const Node*, Split>;
+
   /// The sum of a row, with the factors that are the same along it taken out:
   /// they may come from sums of their own, for which this one would wait.
   Expr sum_along(const Expr& terms) const {
@@ -228,21 +236,31 @@ class Derivation {
     for (size_t i = 0; i < nodes.size(); ++i) {
       varies.emplace(nodes[i], found[i].varies);
     }
-    std::unordered_map<const Node*, Split> splits;
+    Splits splits;
     const Expressions expressions = expressions_of({terms});
     for (const Node* node : nodes) {
       splits.emplace(node, split(expressions.at(node), varies, splits));
     }
-    const Split& all = splits.at(terms.get());
-    const Expr along = sum(all.varying.value_or(Expr(1.0)));
-    return all.factor ? along * *all.factor : along;
+    return sum_of_split(terms, splits);
   }
 
-  /// A value as what changes along the row times what does not; nothing is 1.
-  struct Split {
-    std::optional<Expr> varying;
-    std::optional<Expr> factor;
-  };
+  /// Terms with factors of their own are summed apart.
+  static Expr sum_of_split(const Expr& terms, const Splits& splits) {
+    const auto has_factor = [&](const Expr& term) {
+      const Split& own = splits.at(term.get());
+      return own.varying && own.factor;
+    };
+    const Split& all = splits.at(terms.get());
+    const Expr varying = all.varying.value_or(Expr(1.0));
+    const auto& args = varying->args;
+    const bool apart = varying->op == Op::Add &&
+        splits.contains(varying.get()) &&
+        (has_factor(args[0]) || has_factor(args[1]));
+    const Expr along = apart
+        ? sum_of_split(args[0], splits) + sum_of_split(args[1], splits)
+        : sum(varying);
+    return all.factor ? along * *all.factor : along;
+  }
 
   static std::optional<Expr> times(
       const std::optional<Expr>& a,
@@ -253,7 +271,7 @@ class Derivation {
   static Split split(
       const Expr& whole,
       const std::unordered_map<const Node*, bool>& varies,
-      const std::unordered_map<const Node*, Split>& splits) {
+      const Splits& splits) {
     const Node& node = *whole;
     if (!varies.at(&node)) {
       return {{}, whole};

@@ -179,12 +179,15 @@ TEST(BlockOperations, ChainsAreSummed) {
     for (size_t n : {size_t{0}, size_t{7}, size_t{16}, a.size()}) {
       Accumulator sum;
       std::vector<double> sums(n + 1, 1), each(n + 1, 1);
+      std::vector<float> floats(n + 1, 1);
       BlockArgs args{.in = {a.data()}, .mask = {~size_t{0}}, .n = n};
       args.chain = &square;
       args.out = &sum;
       find_chain_sum(square)(args);
       args.out = sums.data();
       find_chain_accumulate(square)(args);
+      args.out = floats.data();
+      find_chain_accumulate_floats(square)(args);
       double total = 0;
       for (size_t i = 0; i < n; ++i) {
         each[i] += a[i] * a[i];
@@ -192,6 +195,7 @@ TEST(BlockOperations, ChainsAreSummed) {
       }
       EXPECT_EQ(sum.real, total);
       EXPECT_EQ(sums, each);
+      EXPECT_EQ(std::vector<double>(floats.begin(), floats.end()), each);
     }
   });
 }

@@ -148,12 +148,18 @@ void PassBuilder::make_chains() {
     }
   }
   for (auto& add : plan_.adds) {
-    const auto own = chains.find(add.value);
-    if (add.along && own != chains.end() &&
-        may_move(add.value, 1, own->second, reads)) {
-      static_cast<Chained&>(add) = own->second;
-      add.joined = find_chain_accumulate(add.chain);
+    const bool float32 = register_type(pass_.code[add.value].type) == Type::F32;
+    if (!add.along || !float32) {
+      continue;
     }
+    const auto own = chains.find(add.value);
+    if (own != chains.end() && may_move(add.value, 1, own->second, reads)) {
+      static_cast<Chained&>(add) = own->second;
+    } else {
+      Writer{add}.memory(How::Load, false, add.value, add.value_mask);
+    }
+    add.joined = find_chain_accumulate(add.chain);
+    add.joined_floats = find_chain_accumulate_floats(add.chain);
   }
   drop_unread(chains);
 }

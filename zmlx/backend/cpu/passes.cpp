@@ -340,11 +340,14 @@ void BoundPasses::add_up(const AddPlan& add, size_t n, Running& now)
   if (add.each_row) {
     add.add(to, from, 0, 1);
   } else if (add.along) {
-    to = static_cast<uint64_t*>(to) + (now.at - now.begin);
-    if (add.joined) {
-      add.joined(block_args(add, to, now));
+    const int64_t at = now.at - now.begin;
+    auto* sums = static_cast<uint64_t*>(to) + at;
+    if (now.values.floats && now.values.floats[add.output]) {
+      add.joined_floats(block_args(add, static_cast<float*>(to) + at, now));
+    } else if (add.joined) {
+      add.joined(block_args(add, sums, now));
     } else {
-      add.add(to, from, add.value_mask, n);
+      add.add(sums, from, add.value_mask, n);
     }
   } else {
     Accumulator sum;
@@ -421,7 +424,7 @@ BlockArgs BoundPasses::block_args(
     const Chained& reads,
     void* to,
     const Running& now) const noexcept {
-  BlockArgs args{};
+  BlockArgs args;
   args.out = to;
   for (int k = 0; k < std::max(reads.operands, 3); ++k) {
     args.in[k] = now.where[reads.in[k]];

@@ -49,6 +49,9 @@ struct RowValues {
   /// By output: its sum (double, or uint64_t for integers) for the first place
   /// and the places after it.
   void* const* sums = nullptr;
+  /// By output: whether the sum, of float32 values along the row, is of floats
+  /// here instead.
+  const bool* floats = nullptr;
   int64_t* named = nullptr; // kNamedOutput
 };
 
@@ -165,7 +168,8 @@ class BoundPasses {
     bool real = false; // sums are doubles
     AccumulateOp add = nullptr; // along
     ReduceOp reduce{}; // else
-    BlockOp joined = nullptr; // of a value that is never stored
+    BlockOp joined = nullptr; // float32 values, as a chain
+    BlockOp joined_floats = nullptr; // the same into floats
   };
 
   struct Reduce : Chained {

@@ -18,6 +18,9 @@ constexpr int64_t kMostChunks = 16;
 constexpr int64_t kLeastChunk = 4096; // places
 constexpr int64_t kGrain = 64; // columns of a chunk are multiples
 constexpr int64_t kTileBytes = 128 << 10; // sums of a chunk of columns: in L2
+/// Rows that meet in float32 before they are added to float64: so few that
+/// their error is far below that of storing the sum.
+constexpr int64_t kRowsAtOnce = 8;
 constexpr int64_t kKeptBytes = 32 << 20; // sums kept until all are there
 
 int64_t count(const Shape& shape) {
@@ -96,6 +99,9 @@ struct Sum {
   size_t kept =
       0; // where the sums of chunk 0 are kept, and of each further one
   int64_t window = 0;
+  bool single = false; // of float32 values
+  /// All rows of a chunk add to the same elements, first in float32.
+  bool floats = false;
 };
 
 class PlaceSums : public Launch {
@@ -154,6 +160,7 @@ class PlaceSums : public Launch {
   int64_t elements(const Sum& sum, const Chunk& chunk) const;
   int64_t element(const Sum& sum, const Chunk& chunk, int64_t row) const;
   void run_chunk(size_t number) const noexcept;
+  void add_floats(const Sum& sum, float* floats, uint64_t* sums) const noexcept;
   void store_chunk(const Sum& sum, const Chunk& chunk, const uint64_t* sums)
       const noexcept;
   void join(const Sum& sum) const noexcept;
@@ -199,6 +206,7 @@ void PlaceSums::add_sum(
        store.one_a_row,
        std::max<int64_t>(passes_.rows() / groups, 1),
        to.size() / groups});
+  sums_.back().single = register_type(type) == lang::Type::F32;
 }
 
 // Bytes of the sums kept when the rows are cut into so many chunks.
@@ -267,6 +275,13 @@ void PlaceSums::keep() {
       kept += chunks_.size() * static_cast<size_t>(sum.window);
     }
   }
+  for (Sum& sum : sums_) {
+    const Chunk& first = chunks_.front();
+    sum.floats = sum.single && sum.along &&
+        sum.window <= first.end - first.begin &&
+        first.row_end - first.row >= kRowsAtOnce;
+    scratch_ += sum.floats ? static_cast<size_t>(divide_up(sum.window, 2)) : 0;
+  }
   kept_.reset(static_cast<uint64_t*>(allocate(kept * sizeof(uint64_t))));
 }
 
@@ -305,6 +320,8 @@ void PlaceSums::run_chunk(size_t number) const noexcept {
   auto* scratch =
       reinterpret_cast<uint64_t*>(stages::thread_scratch(scratch_ * 8));
   uint64_t* sums[kMaxOutputs];
+  float* floats[kMaxOutputs] = {};
+  bool is_floats[kMaxOutputs] = {}; // by output
   void* now[kMaxOutputs] = {};
   for (size_t k = 0; k < sums_.size(); ++k) {
     const Sum& sum = sums_[k];
@@ -312,18 +329,42 @@ void PlaceSums::run_chunk(size_t number) const noexcept {
     sums[k] = sum.apart ? scratch : kept_.get() + sum.kept + number * window;
     scratch += sum.apart ? window : 0;
     std::fill_n(sums[k], elements(sum, chunk), 0);
+    is_floats[sum.output] = sum.floats;
+    if (sum.floats) {
+      floats[k] = reinterpret_cast<float*>(scratch);
+      scratch += divide_up(sum.window, 2);
+      std::fill_n(floats[k], window, 0.0f);
+    }
   }
   for (int64_t row = chunk.row; row < chunk.row_end; ++row) {
     for (size_t k = 0; k < sums_.size(); ++k) {
-      now[sums_[k].output] = sums[k] + element(sums_[k], chunk, row);
+      const Sum& sum = sums_[k];
+      now[sum.output] = sum.floats ? static_cast<void*>(floats[k])
+                                   : sums[k] + element(sum, chunk, row);
     }
-    passes_.run(row, chunk.begin, chunk.end, {.sums = now});
+    passes_.run(
+        row, chunk.begin, chunk.end, {.sums = now, .floats = is_floats});
+    const bool all = row + 1 == chunk.row_end;
+    for (size_t k = 0; k < sums_.size(); ++k) {
+      if (sums_[k].floats &&
+          (all || (row - chunk.row + 1) % kRowsAtOnce == 0)) {
+        add_floats(sums_[k], floats[k], sums[k]);
+      }
+    }
   }
   for (size_t k = 0; k < sums_.size(); ++k) {
     if (sums_[k].apart) {
       store_chunk(sums_[k], chunk, sums[k]);
     }
   }
+}
+
+// What some rows gave, which then begin anew.
+void PlaceSums::add_floats(const Sum& sum, float* floats, uint64_t* sums)
+    const noexcept {
+  const auto n = static_cast<size_t>(sum.window);
+  find_accumulate(lang::Type::F32)(sums, floats, ~size_t{0}, n);
+  std::fill_n(floats, n, 0.0f);
 }
 
 void PlaceSums::store_chunk(

@@ -68,7 +68,7 @@ struct BlockArgs {
   size_t n;
   /// Memory that the next block will read, to be fetched while this one is
   /// computed: as many elements from each as there are here.
-  std::array<const void*, kMaxFetches> fetch{};
+  std::array<const void*, kMaxFetches> fetch;
   int fetches = 0;
   /// Asks for stores that pass the caches by; `out` is then 64-byte aligned.
   bool stream = false;
@@ -89,8 +89,9 @@ BlockOp find_times(lang::Op op, int factors);
 BlockOp find_chain(const Chain& chain);
 /// This one adds the sum of it to the Accumulator `out`.
 BlockOp find_chain_sum(const Chain& chain);
-/// This one adds value i to the double out[i].
+/// These add value i to the double, or the float, out[i].
 BlockOp find_chain_accumulate(const Chain& chain);
+BlockOp find_chain_accumulate_floats(const Chain& chain);
 
 /// exp(in[0] - in[1]) of float32.
 BlockOp find_exp_of_difference();

@@ -38,22 +38,24 @@ struct Ready {
   float reciprocal;
 };
 
-// What a loop knows of its chain.
+// What a loop knows of its chain, of at most so many links.
+template <size_t kMost>
 struct Loop {
-  Ready links[kMaxLinks];
+  static constexpr size_t kLinks = kMost;
+  Ready links[kMost];
   size_t size;
 
-  explicit Loop(const BlockArgs& a) : size(a.chain->size) {
-    for (size_t k = 0; k < size; ++k) {
-      const Link& link = a.chain->links[k];
-      Ready& ready = links[k];
-      ready.act = link.act;
-      ready.second = link.second;
-      ready.from = static_cast<const float*>(a.in[link.operand]);
-      ready.mask = a.mask[link.operand];
-      const bool divides = link.act == Link::Act::Div && ready.mask == 0;
-      ready.by_reciprocal = divides && divides_by_reciprocal(*ready.from);
-      ready.reciprocal = ready.by_reciprocal ? 1 / *ready.from : 0;
+  HWY_INLINE void set(const BlockArgs& a, size_t k, Link::Act act) {
+    const Link& link = a.chain->links[k];
+    Ready& ready = links[k];
+    ready.act = act;
+    ready.second = link.second;
+    ready.from = static_cast<const float*>(a.in[link.operand]);
+    ready.mask = a.mask[link.operand];
+    ready.by_reciprocal = false;
+    if (act == Link::Act::Div && ready.mask == 0) {
+      ready.by_reciprocal = divides_by_reciprocal(*ready.from);
+      ready.reciprocal = 1 / *ready.from;
     }
   }
 };
@@ -116,8 +118,19 @@ HWY_INLINE void follow(
 
 // Any chain, link by link.
 struct AnyChain {
+  using Links = Loop<kMaxLinks>;
+
+  static HWY_INLINE Links links(const BlockArgs& a) {
+    Links result;
+    result.size = a.chain->size;
+    for (size_t k = 0; k < result.size; ++k) {
+      result.set(a, k, a.chain->links[k].act);
+    }
+    return result;
+  }
+
   template <int kCount>
-  static HWY_INLINE Vectors<kCount> values(const Loop& loop, size_t i) {
+  static HWY_INLINE Vectors<kCount> values(const Links& loop, size_t i) {
     const Vector zero = hn::Zero(Floats());
     Vectors<kCount> x, y;
     for (int k = 0; k < kCount; ++k) {
@@ -138,22 +151,34 @@ struct AnyChain {
 // A chain of one value whose operations the compiler knows.
 template <Link::Act... kActs>
 struct KnownChain {
+  using Links = Loop<sizeof...(kActs)>;
+
+  static HWY_INLINE Links links(const BlockArgs& a) {
+    Links result;
+    result.size = sizeof...(kActs);
+    size_t k = 0;
+    (result.set(a, k++, kActs), ...);
+    return result;
+  }
+
   template <int kCount>
-  static HWY_INLINE Vectors<kCount> values(const Loop& loop, size_t i) {
+  static HWY_INLINE Vectors<kCount> values(const Links& loop, size_t i) {
     Vectors<kCount> x;
     for (int k = 0; k < kCount; ++k) {
       x.of[k] = hn::Zero(Floats());
     }
-    const Ready* link = loop.links;
-    (follow(kActs, *link++, i, x, x), ...);
+    size_t k = 0;
+    (follow(kActs, loop.links[k++], i, x, x), ...);
     return x;
   }
 };
 
 // The places after the last whole vector go through memory of our own.
 template <typename Of>
-HWY_NOINLINE void last_values(Loop loop, size_t i, size_t n, float* out) {
-  Tail<float> memory[kMaxLinks];
+HWY_NOINLINE void
+last_values(const BlockArgs& a, size_t i, size_t n, float* out) {
+  auto loop = Of::links(a);
+  Tail<float> memory[Of::Links::kLinks];
   for (size_t k = 0; k < loop.size; ++k) {
     Ready& link = loop.links[k];
     if (link.mask != 0) {
@@ -167,7 +192,7 @@ HWY_NOINLINE void last_values(Loop loop, size_t i, size_t n, float* out) {
 template <typename Of, int kGroup, typename Sink>
 HWY_INLINE void run(const BlockArgs& a, Sink& sink) {
   const size_t lanes = hn::Lanes(Floats()), count = a.n;
-  const Loop loop(a);
+  const auto loop = Of::links(a);
   const Fetches<float> fetch(a);
   size_t i = 0;
   for (; i + kGroup * lanes <= count; i += kGroup * lanes) {
@@ -181,7 +206,7 @@ HWY_INLINE void run(const BlockArgs& a, Sink& sink) {
   }
   if (i < count) {
     Tail<float> last;
-    last_values<Of>(loop, i, count - i, last.lanes);
+    last_values<Of>(a, i, count - i, last.lanes);
     sink.put_last(last.lanes, i, count - i);
   }
 }
@@ -220,13 +245,14 @@ struct SumSink {
   }
 };
 
+template <typename T>
 struct AccumulateSink {
-  double* sums;
+  T* sums;
 
   template <int kCount>
   HWY_INLINE void put(const Vectors<kCount>& x, size_t i) {
     for (int k = 0; k < kCount; ++k) {
-      add_to_doubles(x.of[k], sums + i + k * hn::Lanes(Floats()));
+      add_to(x.of[k], sums + i + k * hn::Lanes(Floats()));
     }
   }
   HWY_INLINE void put_last(const float* x, size_t i, size_t n) {
@@ -236,7 +262,11 @@ struct AccumulateSink {
   }
 
  private:
-  static HWY_INLINE void add_to_doubles(Vector x, double* to) {
+  static HWY_INLINE void add_to(Vector x, float* to) {
+    const Floats d;
+    hn::StoreU(hn::Add(hn::LoadU(d, to), x), d, to);
+  }
+  static HWY_INLINE void add_to(Vector x, double* to) {
 #if HWY_TARGET == HWY_SCALAR
     *to += hn::GetLane(x);
 #else
@@ -282,11 +312,12 @@ struct SumValues {
   }
 };
 
+template <typename T>
 struct AccumulateValues {
   static constexpr int kFew = 2;
   template <typename Of, int kGroup>
   static void run_block(const BlockArgs& a) noexcept {
-    AccumulateSink sink{static_cast<double*>(a.out)};
+    AccumulateSink<T> sink{static_cast<T*>(a.out)};
     run<Of, kGroup>(a, sink);
   }
 };
@@ -316,6 +347,9 @@ template <typename Use>
 BlockOp known_of(const Chain& chain) {
   using Act = Link::Act;
   const auto& links = chain.links;
+  if (chain.size == 1) {
+    return known<Use, Act::Load>();
+  }
   if (chain.size == 2 && links[1].act == Act::Mul) {
     return known<Use, Act::Load, Act::Mul>();
   }
@@ -350,7 +384,11 @@ BlockOp chain_sum(const Chain& chain) {
 }
 
 BlockOp chain_accumulate(const Chain& chain) {
-  return loop_of<AccumulateValues>(chain);
+  return loop_of<AccumulateValues<double>>(chain);
+}
+
+BlockOp chain_accumulate_floats(const Chain& chain) {
+  return loop_of<AccumulateValues<float>>(chain);
 }
 
 } // namespace
@@ -363,6 +401,7 @@ namespace zmlx::backend::cpu {
 HWY_EXPORT(chain_store);
 HWY_EXPORT(chain_sum);
 HWY_EXPORT(chain_accumulate);
+HWY_EXPORT(chain_accumulate_floats);
 
 BlockOp find_chain(const Chain& chain) {
   return HWY_DYNAMIC_DISPATCH(chain_store)(chain);
@@ -374,6 +413,10 @@ BlockOp find_chain_sum(const Chain& chain) {
 
 BlockOp find_chain_accumulate(const Chain& chain) {
   return HWY_DYNAMIC_DISPATCH(chain_accumulate)(chain);
+}
+
+BlockOp find_chain_accumulate_floats(const Chain& chain) {
+  return HWY_DYNAMIC_DISPATCH(chain_accumulate_floats)(chain);
 }
 
 } // namespace zmlx::backend::cpu

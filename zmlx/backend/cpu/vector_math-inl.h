@@ -16,6 +16,8 @@
 #include <hwy/cache_control.h>
 #include <hwy/contrib/math/math-inl.h>
 
+#include "zmlx/backend/cpu/erf_table.h"
+#include "zmlx/backend/cpu/vector.h"
 #include "zmlx/backend/cpu/vector.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -349,32 +351,35 @@ HWY_INLINE V tanh_any(D d, V x) {
   return keep_limited_nan(d, x, hn::CopySign(r, x)); // -0 too
 }
 
-// erf as x + x P(x^2) below 0.92 and 1 - exp(x Q(x)) above: polynomials fitted
-// to erf(x) / x - 1 and log(erfc(x)) / x for the least relative error of erf
-// (4e-10 and 7e-10).
+// table[index] for 0 <= index < 16.
+template <class D, class VI>
+HWY_INLINE hn::Vec<D> look_up(D d, const float (&table)[16], VI index) {
+#if HWY_TARGET == HWY_AVX3
+  return hn::Vec<D>{_mm512_permutexvar_ps(index.raw, hn::Load(d, table).raw)};
+#else
+  return hn::GatherIndex(d, table, index);
+#endif
+}
+
+// t P(u) with the P of t's part of the table.
 template <class D, class V>
 HWY_INLINE V erf_any(D d, V x) {
   const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
-  const V t = hn::Min(hn::Abs(x), set(4.0f)); // erf(4) rounds to 1
-  const V s = hn::Mul(t, t);
-  V p = set(8.382388e-05f);
-  p = hn::MulAdd(p, s, set(-0.0008145597f));
-  p = hn::MulAdd(p, s, set(0.005201286f));
-  p = hn::MulAdd(p, s, set(-0.0268595f));
-  p = hn::MulAdd(p, s, set(0.11283697f));
-  p = hn::MulAdd(p, s, set(-0.37612635f));
-  p = hn::MulAdd(p, s, set(0.12837917f));
-  V q = set(-1.1231466e-05f);
-  q = hn::MulAdd(q, t, set(0.0003228054f));
-  q = hn::MulAdd(q, t, set(-0.003642465f));
-  q = hn::MulAdd(q, t, set(0.023762075f));
-  q = hn::MulAdd(q, t, set(-0.10623689f));
-  q = hn::MulAdd(q, t, set(-0.6351513f));
-  q = hn::MulAdd(q, t, set(-1.1286485f));
-  const V near = hn::MulAdd(p, t, t);
-  const V far = hn::Sub(set(1.0f), exp_within(d, hn::Mul(q, t)));
-  const V r = hn::IfThenElse(hn::Lt(t, set(0.92f)), near, far);
-  return keep_nan(d, x, hn::CopySign(r, x));
+  const hn::RebindToSigned<D> di;
+  const V size = hn::Abs(x), t = hn::Min(set(3.98f), size);
+  // Added to this number, the last bits are the nearest integer.
+  const V shift = set(0x1.8p23f);
+  const V shifted = hn::MulAdd(t, set(1 / kErfStep), shift);
+  const auto part = hn::And(hn::BitCast(di, shifted), hn::Set(di, 15));
+  const V u = hn::NegMulAdd(hn::Sub(shifted, shift), set(kErfStep), t);
+  V p = look_up(d, kErf[5], part);
+  p = hn::MulAdd(p, u, look_up(d, kErf[4], part));
+  p = hn::MulAdd(p, u, look_up(d, kErf[3], part));
+  p = hn::MulAdd(p, u, look_up(d, kErf[2], part));
+  p = hn::MulAdd(p, u, look_up(d, kErf[1], part));
+  p = hn::MulAdd(p, u, look_up(d, kErf[0], part));
+  const V r = hn::Min(set(1.0f), hn::Mul(p, size)); // beyond 3.98: 1
+  return keep_limited_nan(d, x, hn::CopySign(r, x));
 }
 
 // Beyond 39000 Highway's reduction of the argument loses digits.

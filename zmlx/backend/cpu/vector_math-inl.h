@@ -18,7 +18,6 @@
 
 #include "zmlx/backend/cpu/erf_table.h"
 #include "zmlx/backend/cpu/vector.h"
-#include "zmlx/backend/cpu/vector.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace zmlx::backend::cpu::HWY_NAMESPACE {

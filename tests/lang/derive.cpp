@@ -246,5 +246,24 @@ TEST(Derive, AGradientIsABodyLikeAnyOther) {
   }
 }
 
+// What waits for a sum is a factor of the terms, not a part of them.
+TEST(Derive, TheSumsOfAGradientDoNotWaitForEachOther) {
+  const auto body = body_of([](Define& k) {
+    auto x = k.input("x"), g = k.input("g"), b = k.input("b");
+    k.output(layer_norm(x, g, b, 1e-5));
+  });
+  const auto passes = [](const Body& b) {
+    std::string why;
+    const std::vector<Type> types(b.inputs.size(), Type::F32);
+    const auto program = lower(b, types, &why);
+    EXPECT_TRUE(program.has_value()) << why;
+    return program ? program->row.passes.size() : 0;
+  };
+  const auto gradient = derive(body, {0, 1, 2}, nullptr);
+  ASSERT_TRUE(gradient.has_value());
+  EXPECT_EQ(passes(*gradient), 3u);
+  EXPECT_EQ(passes(*gradient), passes(body));
+}
+
 } // namespace
 } // namespace zmlx::lang

@@ -29,7 +29,16 @@ class ReadmeFigures(unittest.TestCase):
     def test_share_of_triad(self):
         report = json.loads((ROOT / "docs/results/elementwise-cpu.json").read_text())
         share = {k["kernel"]: k["of_triad"] for k in report["kernels"]}["silu(a) * b"]
-        self.assertIn(f"{100 * share:.0f} % of the machine's triad", self.readme)
+        self.assertIn(f"{100 * share:.0f} % of the machine's triad", " ".join(self.readme.split()))
+
+    def test_kernels_beside_mlx(self):
+        report = json.loads((ROOT / "docs/results/kernels-cpu.json").read_text())
+        speedups = {b["name"].split("/")[0]: b["speedup"] for b in report["benchmarks"]}
+        readme = " ".join(self.readme.split())
+        for kernel, digits in (("swiglu2", 0), ("softmax_lastdim", 0), ("softmax_cross_entropy", 0), ("rmsnorm", 1)):
+            self.assertIn(f"`{kernel}` {speedups[kernel]:.{digits}f}x", readme)
+        fast = sum(s >= 1 for s in speedups.values())
+        self.assertIn(f"{fast} of {len(speedups)} are at least as fast", readme)
 
     def test_number_of_kernels(self):
         page = (ROOT / "docs/kernels.md").read_text()

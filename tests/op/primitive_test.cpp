@@ -188,6 +188,15 @@ TEST(Node, RunTimeNumbersMakeNoOtherKernel) {
   EXPECT_EQ(executable_counts().misses, before.misses);
 }
 
+TEST(Node, PlacesThatNothingElseReadsAreStored) {
+  const auto f = elementwise("a = index(); b = x; c = x * (2 * index())");
+  const auto x = mx::array({1.f, 2.f, 3.f, 4.f, 5.f, 6.f}, {2, 3});
+  const auto y = f.all({x});
+  EXPECT_EQ(values(y[0]), (std::vector<double>{0, 1, 2, 0, 1, 2}));
+  EXPECT_EQ(values(y[1]), (std::vector<double>{1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(values(y[2]), (std::vector<double>{0, 4, 12, 0, 10, 24}));
+}
+
 TEST(Node, EqualFormulasShareAnExecutable) {
   const auto x = mx::array({1.f, 2.f});
   mx::eval(elementwise("x * x + 41")(x));

@@ -97,8 +97,8 @@ void PassBuilder::build() {
     }
   }
   add_reductions();
-  drop_unread_fixed();
   place_stores();
+  drop_unread_fixed();
   join_factors();
   join_differences();
   make_chains();

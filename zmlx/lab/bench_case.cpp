@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/lang/space.h"
 
 namespace zmlx::lab {
 
@@ -15,18 +16,10 @@ using Shapes = std::vector<lang::Shape>;
 
 constexpr int64_t kRow = 4096;
 
-int64_t elements_of(const lang::Shape& shape) {
-  int64_t n = 1;
-  for (auto length : shape) {
-    n *= length;
-  }
-  return n;
-}
-
 int64_t elements_of(const Shapes& shapes) {
   int64_t n = 0;
   for (const auto& shape : shapes) {
-    n += elements_of(shape);
+    n += lang::count(shape);
   }
   return n;
 }
@@ -119,7 +112,7 @@ lang::Shape largest_of(const lang::Body& body, const Shapes& shapes) {
     for (size_t i = 0; i < shapes.size(); ++i) {
       if ((body.inputs[i].role == lang::Role::Whole) == whole &&
           !shapes[i].empty() &&
-          (largest.empty() || elements_of(shapes[i]) > elements_of(largest))) {
+          (largest.empty() || lang::count(shapes[i]) > lang::count(largest))) {
         largest = shapes[i];
       }
     }

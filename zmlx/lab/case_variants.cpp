@@ -6,18 +6,11 @@
 
 #include "zmlx/base/errors.h"
 #include "zmlx/lab/case_inputs.h"
+#include "zmlx/lang/space.h"
 
 namespace zmlx::lab {
 
 namespace {
-
-int64_t elements_of(const lang::Shape& shape) {
-  int64_t n = 1;
-  for (auto length : shape) {
-    n *= length;
-  }
-  return n;
-}
 
 // An array of values that the formula takes as they come.
 bool is_free(const lang::Define& kernel, const lang::Case& c, size_t input) {
@@ -66,8 +59,8 @@ std::vector<lang::Case> typical_cases(
   for (const auto& c : defined.listed_cases()) {
     int64_t least = std::numeric_limits<int64_t>::max(), all = 0;
     for (const auto& shape : c.shapes) {
-      least = std::min(least, elements_of(shape));
-      all += elements_of(shape);
+      least = std::min(least, lang::count(shape));
+      all += lang::count(shape);
     }
     auto& known = largest[c.attributes];
     if (least > 0 && all <= elements && all > known.first) {

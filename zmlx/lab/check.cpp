@@ -8,6 +8,7 @@
 #include "zmlx/lab/case_inputs.h"
 #include "zmlx/lab/case_variants.h"
 #include "zmlx/lab/check_gradients.h"
+#include "zmlx/lang/space.h"
 #include "zmlx/op/convert.h"
 
 namespace zmlx::lab {
@@ -42,8 +43,7 @@ int64_t smallest_case(const op::Op& kernel) {
     int64_t all = 0;
     bool empty = false;
     for (const auto& shape : c.shapes) {
-      const auto n = std::accumulate(
-          shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+      const auto n = lang::count(shape);
       all += n;
       empty = empty || n == 0;
     }

@@ -6,7 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "zmlx/base/errors.h"
-#include "zmlx/lang/kernel.h"
+#include "zmlx/lang/space.h"
 
 namespace zmlx::lang {
 namespace {
@@ -152,31 +152,22 @@ class ShapeInference {
   }
 
   bool broadcasts(size_t i) const {
-    Role role = body_.inputs[i].role;
-    return role != Role::Scalar && role != Role::Whole;
+    return meets(body_.inputs[i].role);
   }
 
   // How input i meets the others: a Row keeps its last axis to itself, a Table
   // the ones before it.
   Shape meeting_shape(size_t i) const {
-    Shape shape = inputs_[i];
-    Role role = body_.inputs[i].role;
-    if (role == Role::EachRow) {
-      shape.push_back(1);
-    } else if (role == Role::Row || role == Role::Table) {
-      if (shape.empty() || (role == Role::Table && shape.size() < 2)) {
-        throw user_error(
-            "{}: expected an array with rows, got shape {}",
-            body_.inputs[i].name,
-            to_string(shape));
-      }
-      if (role == Role::Row) {
-        shape.back() = 1;
-      } else {
-        shape = {shape.back()};
-      }
+    const Shape& shape = inputs_[i];
+    const Role role = body_.inputs[i].role;
+    const size_t least = role == Role::Table ? 2 : role == Role::Row ? 1 : 0;
+    if (shape.size() < least) {
+      throw user_error(
+          "{}: expected an array with rows, got shape {}",
+          body_.inputs[i].name,
+          to_string(shape));
     }
-    return shape;
+    return lang::meeting_shape(role, shape);
   }
 
   template <typename Take>

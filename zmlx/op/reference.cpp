@@ -9,6 +9,7 @@
 
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/lower/evaluate.h"
+#include "zmlx/lang/space.h"
 #include "zmlx/op/convert.h"
 #include "zmlx/op/exact.h"
 #include "zmlx/op/reference_rows.h"
@@ -93,8 +94,7 @@ class Evaluator {
     if (!has_product) {
       // The whole body shares one loop.
       for (size_t i = 0; i < inputs_.size(); ++i) {
-        const Role role = body_.inputs[i].role;
-        if (role != Role::Scalar && role != Role::Whole && !below_product(i)) {
+        if (lang::meets(body_.inputs[i].role) && !below_product(i)) {
           space =
               mx::broadcast_shapes(space, meeting_shape(i, inputs_[i].shape()));
         }
@@ -106,21 +106,9 @@ class Evaluator {
   }
 
   // How an input of this shape meets the others.
-  mx::Shape meeting_shape(size_t input, mx::Shape shape) const {
-    switch (body_.inputs[input].role) {
-      case Role::EachRow:
-        shape.push_back(1);
-        break;
-      case Role::Row:
-        shape.back() = 1;
-        break;
-      case Role::Table:
-        shape = {shape.back()};
-        break;
-      default:
-        break;
-    }
-    return shape;
+  mx::Shape meeting_shape(size_t input, const mx::Shape& shape) const {
+    return to_mlx(
+        lang::meeting_shape(body_.inputs[input].role, to_lang(shape)));
   }
 
   bool below_product(size_t input) {

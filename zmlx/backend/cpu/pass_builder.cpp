@@ -2,20 +2,13 @@
 
 #include "zmlx/backend/cpu/scalar.h"
 #include "zmlx/base/errors.h"
+#include "zmlx/lang/space.h"
 
 namespace zmlx::backend::cpu {
 namespace {
 
 using lang::Op;
 using lang::Type;
-
-int64_t count(std::span<const int64_t> extents) {
-  int64_t n = 1;
-  for (int64_t extent : extents) {
-    n *= extent;
-  }
-  return n;
-}
 
 lang::Shape at_least_1d(lang::Shape shape) {
   return shape.empty() ? lang::Shape{1} : shape;
@@ -36,11 +29,11 @@ BoundPasses::BoundPasses(
   own.space = at_least_1d(own.space);
   width_ = own.space.back();
   if (own.walk == Walk::Flat) {
-    width_ = own.run > 0 ? own.run : count(own.space);
+    width_ = own.run > 0 ? own.run : lang::count(own.space);
   }
   rows_ = own.walk == Walk::Flat && own.run == 0 ? 1
-      : width_ == 0 ? count({own.space.data(), own.space.size() - 1})
-                    : count(own.space) / width_;
+      : width_ == 0 ? lang::count({own.space.data(), own.space.size() - 1})
+                    : lang::count(own.space) / width_;
   if (slots > kMaxSlots) {
     throw internal_error("vector program: {} slots", slots);
   }
@@ -384,7 +377,7 @@ void PassBuilder::resolve_take(size_t i) {
   step.own_stride = lead.shape.back() == 1 ? 0 : lead.strides.back();
   lead.shape.pop_back();
   lead.strides.pop_back();
-  set_index(i, count(lead.shape), step);
+  set_index(i, lang::count(lead.shape), step);
   const Type stored = lead.type;
   if (step.own_stride == 1 && stored == type_of(instruction) &&
       lang::size_of(stored) >= 4) {

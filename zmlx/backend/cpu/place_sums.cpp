@@ -7,6 +7,7 @@
 #include "zmlx/backend/cpu/sum_output.h"
 #include "zmlx/backend/cpu/sums.h"
 #include "zmlx/backend/stages/scratch.h"
+#include "zmlx/lang/space.h"
 
 namespace zmlx::backend::cpu {
 namespace {
@@ -22,14 +23,6 @@ constexpr int64_t kTileBytes = 128 << 10; // sums of a chunk of columns: in L2
 /// their error is far below that of storing the sum.
 constexpr int64_t kRowsAtOnce = 8;
 constexpr int64_t kKeptBytes = 32 << 20; // sums kept until all are there
-
-int64_t count(const Shape& shape) {
-  int64_t n = 1;
-  for (int64_t extent : shape) {
-    n *= extent;
-  }
-  return n;
-}
 
 int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -431,7 +424,7 @@ std::unique_ptr<Launch> make_place_sums(
           program.roles.begin(), program.roles.end(), lang::Role::EachRow) !=
       program.roles.end();
   if (apart && !each_row && !asks_where_it_is(program) &&
-      count(binding.space) > 0) {
+      lang::count(binding.space) > 0) {
     std::vector<Shape> shapes;
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (sums[i]) {

@@ -4,6 +4,7 @@
 #include "zmlx/backend/cpu/sum_output.h"
 #include "zmlx/backend/cpu/sums.h"
 #include "zmlx/backend/stages/scratch.h"
+#include "zmlx/lang/space.h"
 
 namespace zmlx::backend::cpu {
 namespace {
@@ -38,10 +39,8 @@ class RowSums : public Launch {
         const View& view = sums.outputs[store.output];
         const int64_t width = view.shape.back();
         const SumOutput to(view, pass.code[store.value].type);
-        int64_t rows = 1;
-        for (size_t axis = 0; axis + 1 < view.shape.size(); ++axis) {
-          rows *= view.shape[axis];
-        }
+        const int64_t rows =
+            lang::count({view.shape.data(), view.shape.size() - 1});
         targets_.push_back({store.output, to, rows, width});
         most_rows_ = std::max(most_rows_, rows);
         columns_ = columns_ && width == sums_.width();

@@ -1,17 +1,9 @@
 #include "zmlx/backend/cpu/space.h"
 
-#include "zmlx/lang/kernel.h"
+#include "zmlx/lang/space.h"
 
 namespace zmlx::backend::cpu {
 namespace {
-
-int64_t count(const lang::Shape& shape) {
-  int64_t n = 1;
-  for (int64_t extent : shape) {
-    n *= extent;
-  }
-  return n;
-}
 
 lang::Shape open_axes(
     const lang::Program& program,
@@ -37,24 +29,8 @@ lang::Shape find_space(
     space = lang::broadcast(space, shape);
   };
   for (size_t i = 0; i < inputs.size(); ++i) {
-    lang::Shape shape = inputs[i].shape;
-    switch (program.roles[i]) {
-      case lang::Role::Element:
-        meet(shape);
-        break;
-      case lang::Role::EachRow:
-        shape.push_back(1);
-        meet(shape);
-        break;
-      case lang::Role::Row:
-        shape.back() = 1;
-        meet(shape);
-        break;
-      case lang::Role::Table:
-        meet({shape.back()});
-        break;
-      default:
-        break;
+    if (lang::meets(program.roles[i])) {
+      meet(lang::meeting_shape(program.roles[i], inputs[i].shape));
     }
   }
   if (!program.space.empty()) {
@@ -83,8 +59,8 @@ std::vector<bool> find_sums(
   for (const auto& pass : program.row.passes) {
     for (const auto& store : pass.stores) {
       sums[store.output] = store.into == lang::Into::Sum &&
-          count(outputs[store.output].shape) !=
-              count(store.one_a_row ? rows : space);
+          lang::count(outputs[store.output].shape) !=
+              lang::count(store.one_a_row ? rows : space);
     }
   }
   return sums;

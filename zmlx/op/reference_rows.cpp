@@ -2,17 +2,15 @@
 
 #include <limits>
 
+#include "zmlx/base/errors.h"
+#include "zmlx/lang/space.h"
+#include "zmlx/op/convert.h"
+
 namespace zmlx::op {
 
 namespace {
 
-int count(const mx::Shape& shape) {
-  int n = 1;
-  for (int length : shape) {
-    n *= length;
-  }
-  return n;
-}
+using lang::Op;
 
 mx::array u64(uint64_t value) {
   return mx::array(value, mx::uint64);
@@ -43,28 +41,48 @@ mx::array bump(const mx::array& key, uint64_t by, mx::Stream s) {
   return mx::bitwise_and(mx::add(key, u64(by), s), u64(0xFFFFFFFF), s);
 }
 
-// (rows..., 1) as (rows): one number a row of the space.
-mx::array
-one_a_row(const mx::array& row, const mx::Shape& space, mx::Stream s) {
-  mx::Shape rows = space;
-  rows.back() = 1;
-  return mx::reshape(mx::broadcast_to(row, rows, s), {count(rows)}, s);
+// NaN counts as the largest, the first one before others.
+mx::array place_of_largest(const mx::array& x, mx::Stream s) {
+  const auto nan = mx::isnan(x, s);
+  const auto first_nan = mx::argmax(mx::astype(nan, mx::int32, s), -1, true, s);
+  return mx::where(
+      mx::any(nan, -1, true, s), first_nan, mx::argmax(x, -1, true, s), s);
 }
 
-mx::array is_row(const mx::array& at, int rows, mx::Stream s) {
-  const auto place = mx::astype(at, mx::int64, s);
-  return mx::logical_and(
-      mx::greater_equal(place, mx::array(int64_t{0}), s),
-      mx::less(place, mx::array(int64_t{rows}), s),
-      s);
+// The first place whose value is the least of those that are numbers.
+mx::array place_of_least(const mx::array& x, mx::Stream s) {
+  const bool floating = mx::issubdtype(x.dtype(), mx::floating);
+  const auto numbers = floating
+      ? mx::where(
+            mx::isnan(x, s),
+            mx::array(std::numeric_limits<double>::infinity(), x.dtype()),
+            x,
+            s)
+      : x;
+  const auto least = mx::min(numbers, -1, true, s);
+  return mx::argmax(
+      mx::astype(mx::equal(x, least, s), mx::int32, s), -1, true, s);
+}
+
+// Neutral elements; MLX raises for max and min.
+mx::array of_nothing(Op op, mx::Dtype type, mx::Shape rows, mx::Stream s) {
+  rows.back() = 1;
+  const double infinity = std::numeric_limits<double>::infinity();
+  const double value = op == Op::Prod ? 1
+      : op == Op::MaxOf               ? -infinity
+      : op == Op::MinOf               ? infinity
+                                      : 0;
+  const bool place = op == Op::ArgMax || op == Op::ArgMin;
+  return mx::full(rows, mx::array(value, place ? mx::uint32 : type), s);
 }
 
 } // namespace
 
 mx::array
 random_bits(const mx::array& seed, const mx::Shape& space, mx::Stream s) {
+  const auto places = static_cast<int>(lang::count(to_lang(space)));
   const auto place = mx::reshape(
-      mx::astype(mx::arange(0, count(space), 1, mx::int64, s), mx::uint64, s),
+      mx::astype(mx::arange(0, places, 1, mx::int64, s), mx::uint64, s),
       space,
       s);
   const auto key = mx::astype(seed, mx::uint64, s);
@@ -129,84 +147,26 @@ mx::array top_places(const mx::array& row, int k, mx::Stream s) {
   return mx::astype(mx::slice(all, start, stop, s), mx::uint32, s);
 }
 
-mx::array taken(
-    const mx::array& table,
-    const mx::array& row,
-    const mx::Shape& space,
-    mx::Stream s) {
-  const int width = table.shape(-1);
-  const int rows = width == 0
-      ? 0
-      : static_cast<int>(table.size() / static_cast<size_t>(width));
-  mx::Shape result = space;
-  result.back() = width;
-  if (rows == 0) {
-    return mx::zeros(result, table.dtype(), s);
+mx::array reduced(Op op, const mx::array& x, mx::Stream s) {
+  if (x.size() == 0) {
+    return of_nothing(op, x.dtype(), x.shape(), s);
   }
-  const auto at = one_a_row(row, space, s);
-  const auto nearest = mx::clip(
-      mx::astype(at, mx::int64, s),
-      mx::array(int64_t{0}),
-      mx::array(int64_t{rows - 1}),
-      s);
-  const auto found =
-      mx::take(mx::reshape(table, {rows, width}, s), nearest, 0, s);
-  return mx::reshape(
-      mx::where(
-          mx::reshape(is_row(at, rows, s), {at.shape(0), 1}, s),
-          found,
-          mx::array(0, table.dtype()),
-          s),
-      result,
-      s);
-}
-
-mx::array summed_to(const mx::array& x, const mx::Shape& shape, mx::Stream s) {
-  mx::Shape full(x.ndim() - shape.size(), 1);
-  full.insert(full.end(), shape.begin(), shape.end());
-  std::vector<int> axes;
-  for (int axis = 0; axis < static_cast<int>(full.size()); ++axis) {
-    if (full[axis] == 1 && x.shape(axis) != 1) {
-      axes.push_back(axis);
-    }
+  switch (op) {
+    case Op::Sum:
+      return mx::sum(x, -1, true, s);
+    case Op::Prod:
+      return mx::prod(x, -1, true, s);
+    case Op::MaxOf:
+      return mx::max(x, -1, true, s);
+    case Op::MinOf:
+      return mx::min(x, -1, true, s);
+    case Op::ArgMax:
+      return place_of_largest(x, s);
+    case Op::ArgMin:
+      return place_of_least(x, s);
+    default:
+      throw internal_error("reference: no rule for '{}'", lang::name_of(op));
   }
-  if (x.size() == 0) { // MLX's sum of an empty view need not come back
-    return mx::zeros(shape, x.dtype(), s);
-  }
-  const auto sums = axes.empty() ? x : mx::sum(x, axes, true, s);
-  return mx::reshape(sums, shape, s);
-}
-
-mx::array summed_rows(
-    const mx::array& values,
-    const mx::array& row,
-    const mx::Shape& space,
-    const mx::Shape& shape,
-    mx::Stream s) {
-  const int width = shape.back();
-  mx::Shape lead(shape.begin(), shape.end() - 1);
-  const int rows = count(lead);
-  mx::Shape own = space;
-  own.back() = width;
-  const auto at = one_a_row(row, space, s);
-  const auto valid = is_row(at, rows, s);
-  auto updates = mx::reshape(
-      summed_to(mx::broadcast_to(values, space, s), own, s),
-      {at.shape(0), 1, width},
-      s);
-  updates = mx::where(
-      mx::reshape(valid, {at.shape(0), 1, 1}, s),
-      updates,
-      mx::array(0, values.dtype()),
-      s);
-  const auto start = mx::zeros({rows, width}, values.dtype(), s);
-  if (updates.size() == 0 || rows == 0) {
-    return mx::reshape(start, shape, s);
-  }
-  const auto index = mx::where(
-      valid, mx::astype(at, mx::int32, s), mx::array(0, mx::int32), s);
-  return mx::reshape(
-      mx::scatter_add(start, {index}, updates, {0}, s), shape, s);
 }
 
 } // namespace zmlx::op

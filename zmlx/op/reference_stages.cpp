@@ -107,48 +107,4 @@ mx::array attend(
       mx::matmul(weights, values, s), {batch, heads, 1, v.shape(3)}, s);
 }
 
-namespace {
-
-// Places of an axis, those outside moved to its nearest end.
-mx::array inside(const mx::array& at, int length, mx::Stream s) {
-  return mx::clip(
-      mx::astype(at, mx::int64, s),
-      mx::array(int64_t{0}),
-      mx::array(int64_t{std::max(length - 1, 0)}),
-      s);
-}
-
-mx::array is_inside(const mx::array& at, int length, mx::Stream s) {
-  const auto place = mx::astype(at, mx::int64, s);
-  return mx::logical_and(
-      mx::greater_equal(place, mx::array(int64_t{0}), s),
-      mx::less(place, mx::array(int64_t{length}), s),
-      s);
-}
-
-} // namespace
-
-mx::array picked(const mx::array& in, const mx::array& at, mx::Stream s) {
-  const int width = in.shape(-1);
-  const auto place = inside(at, width, s);
-  mx::Shape lead_in(in.shape().begin(), in.shape().end() - 1);
-  mx::Shape lead_at(place.shape().begin(), place.shape().end() - 1);
-  mx::Shape rows = mx::broadcast_shapes(lead_in, lead_at);
-  mx::Shape all_in = rows, all_at = rows;
-  all_in.push_back(width);
-  all_at.push_back(place.shape(-1));
-  if (width == 0) {
-    return mx::zeros(all_at, in.dtype(), s);
-  }
-  return mx::where(
-      is_inside(at, width, s),
-      mx::take_along_axis(
-          mx::broadcast_to(in, all_in, s),
-          mx::broadcast_to(place, all_at, s),
-          -1,
-          s),
-      mx::array(0, in.dtype()),
-      s);
-}
-
 } // namespace zmlx::op

@@ -30,8 +30,4 @@ mx::array attend(
     mx::Dtype compute,
     mx::Stream stream);
 
-/// The element of each row of `in` that `at` names: in (..., W), at (..., D),
-/// broadcast over the leading axes. Places outside the row give 0.
-mx::array picked(const mx::array& in, const mx::array& at, mx::Stream stream);
-
 } // namespace zmlx::op

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "zmlx/lang/expr.h"
+#include "zmlx/op/reference_values.h"
+
+/// What an operation does at one place by itself, on values of one space.
+namespace zmlx::op {
+
+/// An operation of one operand; `to` is the type of Op::As and Op::Cast.
+Value unary(lang::Op op, lang::Type to, const Value& v, const Conversions& c);
+
+Value binary(lang::Op op, const Value& a, const Value& b, const Conversions& c);
+
+/// a where `condition` holds, else b.
+Value select(
+    const Value& condition,
+    const Value& a,
+    const Value& b,
+    const Conversions& c);
+
+/// What an operation on numbers alone gives, which is a number again. Nothing
+/// where an operand is an array, and for a cast, which gives a number a type.
+std::optional<lang::lower_detail::Number> among_numbers(
+    const lang::Node& n,
+    std::span<const Value> operands);
+
+} // namespace zmlx::op

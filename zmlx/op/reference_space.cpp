@@ -1,0 +1,112 @@
+#include "zmlx/op/reference_space.h"
+
+#include <functional>
+#include <set>
+#include <utility>
+
+#include "zmlx/lang/space.h"
+#include "zmlx/op/convert.h"
+
+namespace zmlx::op {
+
+using lang::Op;
+using lang::Role;
+
+mx::Shape Spaces::of_output(const lang::Expr& tree) const {
+  Growth growth;
+  grow(tree, growth);
+  mx::Shape space = std::move(growth.space);
+  if (growth.has_stage) {
+    return space;
+  }
+  // The whole body shares one loop.
+  for (int i = 0; i < static_cast<int>(inputs_.size()); ++i) {
+    if (lang::meets(body_.inputs[i].role) && !below_product_only(i)) {
+      space = mx::broadcast_shapes(space, meeting(i));
+    }
+  }
+  return mx::broadcast_shapes(
+      space, to_mlx(lang::axes_of(body_, shapes_of(inputs_))));
+}
+
+mx::Shape Spaces::of_row(const lang::Expr& row) const {
+  Growth growth;
+  grow(row, growth);
+  if (growth.space.empty()) {
+    growth.space.push_back(1);
+  }
+  return growth.space;
+}
+
+mx::Shape Spaces::meeting(int input, const mx::Shape& shape) const {
+  return to_mlx(lang::meeting_shape(body_.inputs[input].role, to_lang(shape)));
+}
+
+void Spaces::grow(const lang::Expr& e, Growth& growth) const {
+  if (!growth.seen.insert(e.get()).second) {
+    return;
+  }
+  const auto meet = [&](const mx::Shape& with) {
+    growth.space = mx::broadcast_shapes(growth.space, with);
+  };
+  switch (e->op) {
+    case Op::Input: {
+      const Role role = body_.inputs[e->input].role;
+      if (role == Role::Element || role == Role::EachRow) {
+        meet(meeting(e->input));
+      }
+      return;
+    }
+    case Op::Product: {
+      growth.has_stage = true;
+      auto rows = of_row(e->args[0]);
+      rows.back() = inputs_[e->weight.w].shape(0);
+      meet(rows);
+      return;
+    }
+    case Op::Attention:
+      growth.has_stage = true;
+      meet(inputs_[e->args[0]->input].shape());
+      return;
+    case Op::Pick: {
+      auto rows = inputs_[e->args[0]->input].shape();
+      if (!rows.empty()) {
+        rows.back() = 1;
+      }
+      meet(rows);
+      grow(e->args[1], growth);
+      return;
+    }
+    case Op::Take:
+      meet({inputs_[e->args[0]->input].shape(-1)});
+      grow(e->args[1], growth);
+      return;
+    default:
+      for (const auto& arg : e->args) {
+        grow(arg, growth);
+      }
+  }
+}
+
+bool Spaces::below_product_only(int input) const {
+  bool below = false, beside = false;
+  for (const auto& out : body_.outputs) {
+    std::set<std::pair<const lang::Node*, bool>> seen;
+    std::function<void(const lang::Expr&, bool)> walk = [&](const lang::Expr& e,
+                                                            bool in_product) {
+      if (!seen.emplace(e.get(), in_product).second) {
+        return;
+      }
+      if (e->op == Op::Input && e->input == input) {
+        (in_product ? below : beside) = true;
+      }
+      for (const auto& arg : e->args) {
+        walk(arg, in_product || e->op == Op::Product);
+      }
+    };
+    walk(out.value, false);
+  }
+  return below && !beside;
+}
+
+} // namespace zmlx::op

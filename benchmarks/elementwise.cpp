@@ -1,81 +1,46 @@
 // Speed of element-wise and row kernels on the CPU beside the memory's own
-// rate: a triad (two arrays read, one written past the caches) measured in the
-// same process, interleaved, on memory of the same kind and the same threads.
+// rate: a triad, interleaved.
 //
 //   bench_elementwise [--json] [--millions N] [--rounds N]
-#include <cmath>
-#include <cstdlib>
-#include <cstring>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include "zmlx/backend/cpu/buffers.h"
-#include "zmlx/backend/cpu/cpu.h"
-#include "zmlx/backend/cpu/pool.h"
-#include "zmlx/base/errors.h"
-#include "zmlx/base/text.h"
+#include "memory_rate.h"
+#include "options.h"
 #include "zmlx/lang/functions.h"
-#include "zmlx/lang/lower.h"
-#include "zmlx/measure/bandwidth_loops.h"
-#include "zmlx/measure/timer.h"
 
 namespace {
 
 using namespace zmlx;
+using namespace zmlx::benchmarks;
 using backend::View;
 using lang::Expr;
 using lang::Type;
 
 constexpr int64_t kWidth = 4096;
 
-struct Options {
+struct Settings {
   bool json = false;
   int64_t millions = 16;
-  int rounds = 15;
+  int64_t rounds = 15;
 };
-
-Options parse(int argc, char** argv) {
-  Options options;
-  for (int i = 1; i < argc; ++i) {
-    const std::string flag = argv[i];
-    const bool has_value = i + 1 < argc && std::atoi(argv[i + 1]) > 0;
-    if (flag == "--json") {
-      options.json = true;
-    } else if (flag == "--millions" && has_value) {
-      options.millions = std::atoi(argv[++i]);
-    } else if (flag == "--rounds" && has_value) {
-      options.rounds = std::atoi(argv[++i]);
-    } else {
-      throw user_error(
-          "bench_elementwise: unknown '{}'; expected --json, --millions N, "
-          "--rounds N",
-          flag);
-    }
-  }
-  return options;
-}
 
 class Floats {
  public:
-  explicit Floats(int64_t n)
-      : data_(static_cast<float*>(
-            backend::cpu::allocate(static_cast<size_t>(n) * sizeof(float)))) {
+  explicit Floats(int64_t n) : memory_(allocate(n * sizeof(float))) {
     for (int64_t i = 0; i < n; ++i) {
-      data_[i] = static_cast<float>(i % 1000) / 100 - 5;
+      data()[i] = static_cast<float>(i % 1000) / 100 - 5;
     }
   }
-  ~Floats() {
-    backend::cpu::release(data_);
-  }
-  Floats(const Floats&) = delete;
   float* data() const {
-    return data_;
+    return static_cast<float*>(memory_.get());
   }
 
  private:
-  float* data_;
+  Memory memory_;
 };
 
 struct Bench {
@@ -96,102 +61,63 @@ Bench make(
     types.push_back(inputs[i].type);
   }
   body.outputs.push_back({"out", value, -1, output.type});
-  std::string why;
-  const auto program = lang::lower(body, types, &why);
-  if (!program) {
-    throw internal_error("bench_elementwise: {}: {}", name, why);
-  }
   Bench bench{name, static_cast<int>(inputs.size()) + 1, {}};
-  bench.launches.push_back(backend::cpu::instance().compile(*program)->bind(
-      inputs, std::span(&output, 1)));
+  bench.launches.push_back(
+      launch_of(lowered(name, body, types), inputs, std::span(&output, 1)));
   return bench;
 }
 
-void run_triad(float* out, const float* a, const float* b, int64_t n) {
-  backend::cpu::Pool::shared().run([&](int part, int parts) {
-    const auto block = static_cast<int64_t>(measure::bandwidth_block);
-    const int64_t begin = n / block * part / parts * block;
-    const int64_t end = n / block * (part + 1) / parts * block;
-    measure::triad(
-        out + begin, a + begin, b + begin, static_cast<size_t>(end - begin));
-  });
+std::vector<Bench> make_benches(
+    const View& a,
+    const View& b,
+    const View& weight,
+    const View& out) {
+  const Expr x = lang::input(0), y = lang::input(1);
+  std::vector<Bench> benches;
+  benches.push_back(make("silu(a) * b", lang::silu(x) * y, {a, b}, out));
+  benches.push_back(make("a + b", x + y, {a, b}, out));
+  benches.push_back(make("gelu(a)", lang::gelu(x), {a}, out));
+  benches.push_back(make("softmax(a)", lang::softmax(x), {a}, out));
+  benches.push_back(
+      make("rms_norm(a)", lang::rms_norm(x, y, Expr(1e-5)), {a, weight}, out));
+  benches.back().arrays = 2; // the weight stays in the caches
+  return benches;
 }
 
-void report(
-    const Options& options,
-    const std::vector<measure::Timing>& timings,
-    const std::vector<int>& arrays,
-    int64_t n) {
-  const double triad =
-      3 * 4 * static_cast<double>(n) / timings[0].seconds.median;
-  Table table(
-      {{"kernel"},
-       {"time", Table::Align::right},
-       {"rate", Table::Align::right},
-       {"of triad", Table::Align::right}});
-  std::string json;
-  for (size_t i = 0; i < timings.size(); ++i) {
-    const double seconds = timings[i].seconds.median;
-    const double rate = arrays[i] * 4 * static_cast<double>(n) / seconds;
-    table.add_row(
-        {timings[i].name,
-         format_seconds(seconds),
-         format_rate(rate),
-         fmt::format("{:.0f} %", 100 * rate / triad)});
-    json += fmt::format(
-        "{}{{\"kernel\": \"{}\", \"seconds\": {}, \"spread\": {}, "
-        "\"bytes_per_second\": {}, \"of_triad\": {}}}",
-        i ? ", " : "",
-        timings[i].name,
-        seconds,
-        timings[i].seconds.spread(),
-        rate,
-        rate / triad);
-  }
-  if (options.json) {
+void report(bool json, const std::vector<Rate>& rates, int64_t n) {
+  const std::vector<Roof> roofs = {{"triad", rates[0].per_second()}};
+  if (!json) {
     fmt::print(
-        "{{\"simd\": \"{}\", \"threads\": {}, \"elements\": {}, "
-        "\"kernels\": [{}]}}\n",
-        backend::cpu::simd_name(),
-        backend::cpu::Pool::shared().threads(),
-        n,
-        json);
+        "{} float32, {}\n\n{}",
+        format_count(n),
+        conditions(),
+        table_of(rates, roofs).to_string());
     return;
   }
+  std::vector<std::string> kernels;
+  for (const Rate& rate : rates) {
+    kernels.push_back(json_of(rate, roofs));
+  }
   fmt::print(
-      "{} float32, {} threads, {}\n\n{}",
-      format_count(n),
-      backend::cpu::Pool::shared().threads(),
+      "{{\"simd\": \"{}\", \"threads\": {}, \"elements\": {}, "
+      "\"kernels\": [{}]}}\n",
       backend::cpu::simd_name(),
-      table.to_string());
+      backend::cpu::Pool::shared().threads(),
+      n,
+      fmt::join(kernels, ", "));
 }
 
-void run(const Options& options) {
-  const int64_t n = options.millions << 20;
-  const int64_t rows = n / kWidth;
+void run(const Settings& settings) {
+  const int64_t n = settings.millions << 20;
   const Floats a(n), b(n), out(n);
   const auto view = [&](const Floats& x) {
-    return View{x.data(), Type::F32, {rows, kWidth}, {kWidth, 1}};
+    return View{x.data(), Type::F32, {n / kWidth, kWidth}, {kWidth, 1}};
   };
   const View weight{a.data(), Type::F32, {kWidth}, {1}};
-  const Expr x = lang::input(0), y = lang::input(1);
+  const auto benches = make_benches(view(a), view(b), weight, view(out));
 
-  std::vector<Bench> benches;
-  benches.push_back(
-      make("silu(a) * b", lang::silu(x) * y, {view(a), view(b)}, view(out)));
-  benches.push_back(make("a + b", x + y, {view(a), view(b)}, view(out)));
-  benches.push_back(make("gelu(a)", lang::gelu(x), {view(a)}, view(out)));
-  benches.push_back(make("softmax(a)", lang::softmax(x), {view(a)}, view(out)));
-  benches.push_back(make(
-      "rms_norm(a)",
-      lang::rms_norm(x, y, Expr(1e-5)),
-      {view(a), weight},
-      view(out)));
-  benches.back().arrays = 2; // the weight stays in the caches
-
-  std::vector<measure::Candidate> candidates;
-  candidates.push_back(
-      {"triad", [&] { run_triad(out.data(), a.data(), b.data(), n); }});
+  std::vector<measure::Candidate> candidates = {
+      {"triad", [&] { run_triad(out.data(), a.data(), b.data(), n); }}};
   std::vector<int> arrays = {3};
   for (const Bench& bench : benches) {
     candidates.push_back({bench.name, [&bench] {
@@ -200,21 +126,27 @@ void run(const Options& options) {
     arrays.push_back(bench.arrays);
   }
   measure::TimerOptions timer;
-  timer.rounds = options.rounds;
-  report(options, measure::time_interleaved(candidates, timer), arrays, n);
+  timer.rounds = static_cast<int>(settings.rounds);
+  const auto timings = measure::time_interleaved(candidates, timer);
+  std::vector<Rate> rates;
+  for (size_t i = 0; i < timings.size(); ++i) {
+    rates.push_back({timings[i], arrays[i] * 4 * static_cast<double>(n)});
+  }
+  report(settings.json, rates, n);
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-  try {
-    run(parse(argc, argv));
-    return 0;
-  } catch (const UserError& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return 2;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return 3;
-  }
+  return exit_code_of([&] {
+    Settings settings;
+    parse(
+        "bench_elementwise",
+        {{"--json", &settings.json},
+         {"--millions", &settings.millions, "N"},
+         {"--rounds", &settings.rounds, "N"}},
+        argc,
+        argv);
+    run(settings);
+  });
 }

@@ -1,6 +1,5 @@
 // Speed of maps, row kernels and their gradients on the CPU beside the memory's
-// own rate, measured in the same process, interleaved, on the same threads: a
-// triad (two arrays read, one written past the caches) and a plain read.
+// own rate: a triad and a plain read, interleaved.
 //
 //   bench_rows [--json] [--rounds N] [--only TEXT] [--cpu-time] [--show]
 //              [--smaller N]
@@ -9,33 +8,25 @@
 // use too; meant for ZMLX_THREADS=1, as waiting threads count.
 // --show prints the lowered programs beside. --smaller divides the number of
 // rows: where all stays in the caches the time is that of computing.
-#include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <ctime>
-#include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 
-#include "zmlx/backend/cpu/buffers.h"
-#include "zmlx/backend/cpu/cpu.h"
+#include "memory_rate.h"
+#include "options.h"
 #include "zmlx/backend/cpu/half.h"
-#include "zmlx/backend/cpu/pool.h"
-#include "zmlx/base/errors.h"
-#include "zmlx/base/text.h"
 #include "zmlx/lang/derive.h"
 #include "zmlx/lang/functions.h"
-#include "zmlx/lang/lower.h"
-#include "zmlx/measure/bandwidth_loops.h"
-#include "zmlx/measure/timer.h"
+#include "zmlx/lang/space.h"
 
 namespace {
 
 using namespace zmlx;
+using namespace zmlx::benchmarks;
 using backend::View;
 using lang::Body;
 using lang::Expr;
@@ -45,59 +36,18 @@ using lang::Type;
 
 constexpr int64_t kFloats = int64_t{16} << 20; // 64 MB
 
-struct Options {
+struct Settings {
   bool json = false;
-  int rounds = 11;
+  int64_t rounds = 11;
   std::string only;
   bool cpu_time = false;
   bool show = false;
   int64_t smaller = 1;
 };
 
-Options parse(int argc, char** argv) {
-  Options options;
-  for (int i = 1; i < argc; ++i) {
-    const std::string flag = argv[i];
-    if (flag == "--json") {
-      options.json = true;
-    } else if (flag == "--rounds" && i + 1 < argc && std::atoi(argv[i + 1])) {
-      options.rounds = std::atoi(argv[++i]);
-    } else if (flag == "--only" && i + 1 < argc) {
-      options.only = argv[++i];
-    } else if (flag == "--smaller" && i + 1 < argc && std::atoi(argv[i + 1])) {
-      options.smaller = std::atoi(argv[++i]);
-    } else if (flag == "--show") {
-      options.show = true;
-    } else if (flag == "--cpu-time") {
-      options.cpu_time = true;
-    } else {
-      throw user_error(
-          "bench_rows: unknown '{}'; expected --json, --rounds N, --only TEXT, "
-          "--cpu-time, --show, --smaller N",
-          flag);
-    }
-  }
-  return options;
-}
-
-int64_t count(const Shape& shape) {
-  int64_t n = 1;
-  for (int64_t extent : shape) {
-    n *= extent;
-  }
-  return n;
-}
-
-struct Release {
-  void operator()(void* memory) const {
-    backend::cpu::release(memory);
-  }
-};
-using Memory = std::unique_ptr<void, Release>;
-
 View make_view(Type type, const Shape& shape, std::vector<Memory>& kept) {
-  const int64_t n = count(shape);
-  kept.emplace_back(backend::cpu::allocate(n * lang::size_of(type)));
+  const int64_t n = lang::count(shape);
+  kept.push_back(allocate(n * static_cast<int64_t>(lang::size_of(type))));
   void* data = kept.back().get();
   for (int64_t i = 0; i < n; ++i) {
     const float x = static_cast<float>(i % 1000) / 200 - 2;
@@ -124,44 +74,35 @@ struct Case {
 };
 
 struct Bench {
-  std::string name;
   double bytes = 0; // read and written, each once
   std::vector<std::unique_ptr<backend::Launch>> launches;
   std::vector<Memory> memory;
 };
 
-std::unique_ptr<Bench> bind(const Case& c, bool show) {
+std::unique_ptr<Bench> prepare(const Case& c, bool show) {
   auto bench = std::make_unique<Bench>();
-  bench->name = c.name;
   std::vector<Type> types;
   for (const auto& input : c.body.inputs) {
     types.push_back(input.name == "target" ? Type::I32 : c.type);
   }
-  std::string why;
-  const auto program = lang::lower(c.body, types, &why);
-  if (!program) {
-    throw internal_error("bench_rows: {}: {}", c.name, why);
-  }
+  const auto program = lowered(c.name, c.body, types);
   if (show) {
-    fmt::print("{}:\n{}\n", c.name, lang::to_text(*program));
+    fmt::print("{}:\n{}\n", c.name, lang::to_text(program));
   }
   std::vector<View> inputs, outputs;
   for (size_t i = 0; i < types.size(); ++i) {
     inputs.push_back(make_view(types[i], c.shapes[i], bench->memory));
     bench->bytes +=
-        static_cast<double>(count(c.shapes[i]) * lang::size_of(types[i]));
+        static_cast<double>(lang::count(c.shapes[i]) * lang::size_of(types[i]));
   }
   const auto shapes = lang::infer_shapes(c.body, c.shapes);
   for (size_t i = 0; i < shapes.size(); ++i) {
-    const Type type = program->outputs[i];
+    const Type type = program.outputs[i];
     outputs.push_back(make_view(type, shapes[i], bench->memory));
-    bench->bytes += static_cast<double>(count(shapes[i]) * lang::size_of(type));
+    bench->bytes +=
+        static_cast<double>(lang::count(shapes[i]) * lang::size_of(type));
   }
-  const auto& cpu = backend::cpu::instance();
-  if (const auto reason = cpu.unsupported(*program)) {
-    throw internal_error("bench_rows: {}: {}", c.name, *reason);
-  }
-  bench->launches.push_back(cpu.compile(*program)->bind(inputs, outputs));
+  bench->launches.push_back(launch_of(program, inputs, outputs));
   return bench;
 }
 
@@ -268,116 +209,80 @@ std::vector<Case> make_cases(int64_t smaller) {
   return cases;
 }
 
-// ------------------------------------------------------------- the memory
+// -------------------------------------------------------------- the report
 
-template <typename Run>
-void over_parts(Run run) {
-  backend::cpu::Pool::shared().run([&](int part, int parts) {
-    const auto block = static_cast<int64_t>(measure::bandwidth_block);
-    const int64_t begin = kFloats / block * part / parts * block;
-    const int64_t end = kFloats / block * (part + 1) / parts * block;
-    run(begin, static_cast<size_t>(end - begin));
-  });
-}
-
-void report(
-    const Options& options,
-    const std::vector<std::unique_ptr<Bench>>& benches,
-    const std::vector<measure::Timing>& timings) {
-  const double bytes = 4.0 * kFloats;
-  const double triad = 3 * bytes / timings[0].seconds.median;
-  const double read = bytes / timings[1].seconds.median;
-  Table table(
-      {{"kernel"},
-       {"time", Table::Align::right},
-       {"rate", Table::Align::right},
-       {"of triad", Table::Align::right},
-       {"of read", Table::Align::right}});
-  const auto add = [&](const measure::Timing& timing, double moved) {
-    const double rate = moved / timing.seconds.median;
-    if (options.json) {
-      fmt::print(
-          "{{\"kernel\": \"{}\", \"seconds\": {}, \"spread\": {}, "
-          "\"bytes_per_second\": {}, \"of_triad\": {}, \"of_read\": {}}}\n",
-          timing.name,
-          timing.seconds.median,
-          timing.seconds.spread(),
-          rate,
-          rate / triad,
-          rate / read);
-    }
-    table.add_row(
-        {timing.name,
-         format_seconds(timing.seconds.median),
-         format_rate(rate),
-         fmt::format("{:.0f} %", 100 * rate / triad),
-         fmt::format("{:.0f} %", 100 * rate / read)});
-  };
-  add(timings[0], 3 * bytes);
-  add(timings[1], bytes);
-  for (size_t i = 0; i < benches.size(); ++i) {
-    add(timings[i + 2], benches[i]->bytes);
+void report(bool json, const std::vector<Rate>& rates) {
+  const std::vector<Roof> roofs = {
+      {"triad", rates[0].per_second()}, {"read", rates[1].per_second()}};
+  if (!json) {
+    fmt::print("{}\n\n{}", conditions(), table_of(rates, roofs).to_string());
+    return;
   }
-  if (!options.json) {
-    fmt::print(
-        "{} threads, {}\n\n{}",
-        backend::cpu::Pool::shared().threads(),
-        backend::cpu::simd_name(),
-        table.to_string());
+  for (const Rate& rate : rates) {
+    fmt::print("{}\n", json_of(rate, roofs));
   }
 }
 
-void run(const Options& options) {
+double process_seconds() {
+  timespec now;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * now.tv_nsec;
+}
+
+void run(const Settings& settings) {
   std::vector<Memory> memory;
-  auto* out = static_cast<float*>(make_view(Type::F32, {kFloats}, memory).data);
-  auto* a = static_cast<float*>(make_view(Type::F32, {kFloats}, memory).data);
-  auto* b = static_cast<float*>(make_view(Type::F32, {kFloats}, memory).data);
+  const auto floats = [&] {
+    return static_cast<float*>(make_view(Type::F32, {kFloats}, memory).data);
+  };
+  float *out = floats(), *a = floats(), *b = floats();
   std::atomic<uint32_t> seen = 0;
   std::vector<measure::Candidate> candidates = {
-      {"triad",
-       [&] {
-         over_parts([&](int64_t at, size_t n) {
-           measure::triad(out + at, a + at, b + at, n);
-         });
-       }},
+      {"triad", [&] { run_triad(out, a, b, kFloats); }},
       {"read", [&] {
-         over_parts([&](int64_t at, size_t n) {
+         over_parts(kFloats, [&](int64_t at, size_t n) {
            seen += measure::read_forward(a + at, n);
          });
        }}};
+  std::vector<double> bytes = {3 * 4.0 * kFloats, 4.0 * kFloats};
   std::vector<std::unique_ptr<Bench>> benches;
-  for (const Case& c : make_cases(options.smaller)) {
-    if (c.name.find(options.only) == std::string::npos) {
+  for (const Case& c : make_cases(settings.smaller)) {
+    if (c.name.find(settings.only) == std::string::npos) {
       continue;
     }
-    benches.push_back(bind(c, options.show));
+    benches.push_back(prepare(c, settings.show));
+    bytes.push_back(benches.back()->bytes);
     candidates.push_back({c.name, [bench = benches.back().get()] {
                             backend::cpu::instance().run(bench->launches);
                           }});
   }
   measure::TimerOptions timer;
-  timer.rounds = options.rounds;
-  if (options.cpu_time) {
-    timer.clock = [] {
-      timespec now;
-      clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-      return static_cast<double>(now.tv_sec) + 1e-9 * now.tv_nsec;
-    };
+  timer.rounds = static_cast<int>(settings.rounds);
+  if (settings.cpu_time) {
+    timer.clock = process_seconds;
   }
-  report(options, benches, measure::time_interleaved(candidates, timer));
+  const auto timings = measure::time_interleaved(candidates, timer);
+  std::vector<Rate> rates;
+  for (size_t i = 0; i < timings.size(); ++i) {
+    rates.push_back({timings[i], bytes[i]});
+  }
+  report(settings.json, rates);
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-  try {
-    run(parse(argc, argv));
-    return 0;
-  } catch (const UserError& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return 2;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return 3;
-  }
+  return exit_code_of([&] {
+    Settings settings;
+    parse(
+        "bench_rows",
+        {{"--json", &settings.json},
+         {"--rounds", &settings.rounds, "N"},
+         {"--only", &settings.only, "TEXT"},
+         {"--cpu-time", &settings.cpu_time},
+         {"--show", &settings.show},
+         {"--smaller", &settings.smaller, "N"}},
+        argc,
+        argv);
+    run(settings);
+  });
 }

@@ -240,9 +240,34 @@ class ShapeInference {
     return space;
   }
 
+  // The lengths that body_.space asks for.
+  Shape open_axes() const {
+    Shape axes;
+    for (const AxisLength& length : body_.space) {
+      const auto found = find_length(length, inputs_);
+      if (!found) {
+        wrong_axis(length);
+      }
+      axes.push_back(*found);
+    }
+    return axes;
+  }
+
+  [[noreturn]] void wrong_axis(const AxisLength& length) const {
+    const Shape& shape = inputs_.at(length.input);
+    throw user_error(
+        "{}: expected {}, got shape {}",
+        body_.inputs.at(length.input).name,
+        find_axis(length, shape)
+            ? fmt::format(
+                  "axis {} to be a multiple of {}", length.axis, length.over)
+            : fmt::format("an axis {}", length.axis),
+        to_string(shape));
+  }
+
   // The last axes from body_.space, where the inputs that meet leave them open.
   Shape with_space(Shape shape) const {
-    Shape axes = axes_of(body_, inputs_);
+    const Shape axes = open_axes();
     auto both = try_broadcast(shape, axes);
     bool fits = both && both->size() >= axes.size() &&
         std::equal(axes.begin(), axes.end(), both->end() - axes.size());
@@ -391,37 +416,6 @@ bool along_row(Op op) {
   return is_reduction(op) || op == Op::Pick || op == Op::Take ||
       op == Op::Index || op == Op::Width || op == Op::RowIndex ||
       op == Op::CumSum || op == Op::TopValues || op == Op::TopPlaces;
-}
-
-Shape axes_of(const Body& body, const std::vector<Shape>& inputs) {
-  Shape axes;
-  for (const AxisLength& axis : body.space) {
-    if (axis.input < 0) {
-      axes.push_back(axis.times);
-      continue;
-    }
-    const Shape& shape = inputs.at(axis.input);
-    const auto rank = static_cast<int>(shape.size());
-    const int at = axis.axis < 0 ? axis.axis + rank : axis.axis;
-    if (at < 0 || at >= rank) {
-      throw user_error(
-          "{}: expected an axis {}, got shape {}",
-          body.inputs.at(axis.input).name,
-          axis.axis,
-          to_string(shape));
-    }
-    const int64_t length = shape[at] * axis.times;
-    if (!axis.up && length % axis.over != 0) {
-      throw user_error(
-          "{}: expected axis {} to be a multiple of {}, got shape {}",
-          body.inputs.at(axis.input).name,
-          axis.axis,
-          axis.over,
-          to_string(shape));
-    }
-    axes.push_back((length + axis.over - 1) / axis.over);
-  }
-  return axes;
 }
 
 Shape broadcast(const Shape& a, const Shape& b) {

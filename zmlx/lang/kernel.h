@@ -253,10 +253,6 @@ ZMLX_API std::vector<Variation> variations(
 /// asks where it is.
 ZMLX_API bool along_row(Op op);
 
-/// The lengths that Body::space asks for. UserError where an input has no such
-/// axis, or one of a wrong length.
-ZMLX_API Shape axes_of(const Body& body, const std::vector<Shape>& inputs);
-
 /// Types of the outputs. UserError where an operation has no meaning for them.
 ZMLX_API std::vector<Type> infer_types(
     const Body& body,

@@ -1,9 +1,5 @@
 #include "zmlx/op/reference_space.h"
 
-#include <functional>
-#include <set>
-#include <utility>
-
 #include "zmlx/lang/space.h"
 #include "zmlx/op/convert.h"
 
@@ -15,18 +11,17 @@ using lang::Role;
 mx::Shape Spaces::of_output(const lang::Expr& tree) const {
   Growth growth;
   grow(tree, growth);
-  mx::Shape space = std::move(growth.space);
   if (growth.has_stage) {
-    return space;
+    return growth.space;
   }
   // The whole body shares one loop.
-  for (int i = 0; i < static_cast<int>(inputs_.size()); ++i) {
-    if (lang::meets(body_.inputs[i].role) && !below_product_only(i)) {
-      space = mx::broadcast_shapes(space, meeting(i));
-    }
+  std::vector<Role> roles;
+  for (const auto& input : body_.inputs) {
+    roles.push_back(input.role);
   }
   return mx::broadcast_shapes(
-      space, to_mlx(lang::axes_of(body_, shapes_of(inputs_))));
+      growth.space,
+      to_mlx(lang::meeting_space(body_.space, roles, shapes_of(inputs_))));
 }
 
 mx::Shape Spaces::of_row(const lang::Expr& row) const {
@@ -86,27 +81,6 @@ void Spaces::grow(const lang::Expr& e, Growth& growth) const {
         grow(arg, growth);
       }
   }
-}
-
-bool Spaces::below_product_only(int input) const {
-  bool below = false, beside = false;
-  for (const auto& out : body_.outputs) {
-    std::set<std::pair<const lang::Node*, bool>> seen;
-    std::function<void(const lang::Expr&, bool)> walk = [&](const lang::Expr& e,
-                                                            bool in_product) {
-      if (!seen.emplace(e.get(), in_product).second) {
-        return;
-      }
-      if (e->op == Op::Input && e->input == input) {
-        (in_product ? below : beside) = true;
-      }
-      for (const auto& arg : e->args) {
-        walk(arg, in_product || e->op == Op::Product);
-      }
-    };
-    walk(out.value, false);
-  }
-  return below && !beside;
 }
 
 } // namespace zmlx::op

@@ -38,7 +38,6 @@ class Spaces {
     std::unordered_set<const lang::Node*> seen;
   };
   void grow(const lang::Expr& e, Growth& growth) const;
-  bool below_product_only(int input) const;
 
   const lang::Body& body_;
   const std::vector<mx::array>& inputs_;

@@ -213,6 +213,7 @@ ZMLX_API inline const op::Op depthwise_conv_3x3{
     [](lang::Define& k) {
       auto x = k.input("x", lang::Role::Table);
       auto w = k.input("w", lang::Role::Table);
+      k.rows(w, 9);
       k.space(image_axes(x));
       k.output_like(correlate(x, w, x, 1), x);
       k.gradient(x, [](lang::Define& g) {

@@ -116,6 +116,7 @@ class ShapeInference {
             to_string(inputs[i]));
       }
     }
+    check_rows();
   }
 
   std::vector<Shape> run() const {
@@ -149,6 +150,21 @@ class ShapeInference {
             to_string(inputs_.at(node.input)));
       }
     });
+  }
+
+  void check_rows() const {
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      const int64_t rows = body_.inputs[i].rows;
+      const Shape& shape = inputs_[i];
+      if (rows > 0 &&
+          (shape.empty() || count({shape.data(), shape.size() - 1}) != rows)) {
+        throw user_error(
+            "{}: expected an array with {} rows, got shape {}",
+            body_.inputs[i].name,
+            rows,
+            to_string(shape));
+      }
+    }
   }
 
   bool broadcasts(size_t i) const {

@@ -57,6 +57,14 @@ double Define::number(const std::string& name, double otherwise) {
   return value;
 }
 
+void Define::rows(const Expr& table, int64_t count) {
+  if (table->op != Op::Input || count < 1 ||
+      body_.inputs.at(table->input).role != Role::Table) {
+    throw internal_error("rows: expected a table and a number of rows");
+  }
+  body_.inputs[table->input].rows = count;
+}
+
 void Define::width(const Expr& input, int times, int over, bool up) {
   if (input->op != Op::Input || times < 1 || over < 1) {
     throw internal_error("width: expected an input, times >= 1 and over >= 1");
@@ -240,7 +248,7 @@ std::string content_key(const Body& body) {
     hasher.add(a.input).add(a.axis).add(a.times).add(a.over).add(a.up);
   }
   for (const Input& input : body.inputs) {
-    hasher.add(input.name).add(input.role);
+    hasher.add(input.name).add(input.role).add(input.rows);
   }
   Interner structures;
   std::vector<Expr> roots;

@@ -25,6 +25,7 @@ enum class Role : uint8_t {
 struct Input {
   std::string name;
   Role role = Role::Element;
+  int64_t rows = 0; // that a Table must have; 0 is any number
   bool operator==(const Input&) const = default;
 };
 
@@ -124,6 +125,9 @@ class ZMLX_API Define {
   /// A weight operand: one input `name`, and for bits > 0 also `name`_scales
   /// and `name`_biases. bits = 0 is dense.
   Weight weight(const std::string& name, int bits, int group_size);
+
+  /// A Table must have so many rows, whatever its leading axes.
+  void rows(const Expr& table, int64_t count);
 
   /// Rows are as long as the last axis of `input`, times / over (rounded up
   /// where `up`): the broadcast shape of the outputs gets this last axis.

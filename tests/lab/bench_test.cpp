@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/kernels/gather.h"
 #include "zmlx/lab/bench_case.h"
 #include "zmlx/lab/bench_report.h"
 #include "zmlx/lab/catalogue_page.h"
@@ -65,6 +66,12 @@ TEST(BenchCase, RowsOfAWeightGrowTogether) {
   EXPECT_GT(shapes[1][0], 100);
   EXPECT_EQ(shapes[2], (lang::Shape{shapes[1][0], 1}));
   EXPECT_EQ(shapes[3], shapes[2]);
+}
+
+TEST(BenchCase, GatheredRowsGrowAndTheTableStays) {
+  const auto c = bench_case(kernels::gather_add, 1 << 20);
+  EXPECT_EQ(c.shapes, (Shapes{{255, 256}, {5 * 256}, {5 * 256, 256}}));
+  EXPECT_EQ(c.fills.at("indices").high, 254);
 }
 
 TEST(BenchKernel, ValuesAndGradientsAreTimedOnBothSides) {

@@ -28,6 +28,11 @@ ZMLX_API inline const op::Op gather_add{
           {"5 rows, (0, 8)", {{5, 8}, {0}, {0, 8}}},
           {"5 rows, (3, 0)", {{5, 0}, {3}, {3, 0}}},
           {"9 rows, (33, 1031)", {{9, 1031}, {33}, {33, 1031}}},
+          {"255 rows, (256, 256)",
+           {{255, 256}, {256}, {256, 256}},
+           {},
+           {{"indices", {lang::Type::I32, 0, 254}}},
+           true},
       });
     },
     [](const std::vector<mx::array>& in, const lang::Attributes&) {

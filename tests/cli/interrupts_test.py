@@ -1,0 +1,75 @@
+"""Ctrl-C."""
+
+import json
+import select
+import signal
+import subprocess
+import time
+
+from program import INTERRUPTED, LIMIT, Case, finish, start
+
+
+class Interrupts(Case):
+    def endless(self, *more):
+        return ["generate", self.long, "-p", "hello", "-m", "1000000", *more]
+
+    def wait_for_text(self, process):
+        text = process.stdout.read1(100)
+        self.assertTrue(text, process.stderr)
+        return text.decode(errors="replace")
+
+    def test_generate_keeps_the_text_so_far(self):
+        for patch in ["auto", "off"]:
+            process = start(*self.endless("--patch", patch))
+            self.wait_for_text(process)
+            process.send_signal(signal.SIGINT)
+            code, out, err = finish(process)
+            self.assertEqual(code, INTERRUPTED)
+            self.assertTrue(out.endswith("\n"))
+            self.assertIn("(cancelled)", err)
+
+    def test_generate_gives_a_whole_document(self):
+        process = start(*self.endless("--json"))
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        code, out, err = finish(process)
+        self.assertEqual((code, err), (INTERRUPTED, ""))
+        got = json.loads(out)
+        self.assertEqual(got["finish"], "cancelled")
+        self.assertGreater(len(got["tokens"]), 0)
+        self.assertTrue(got["text"])
+
+    def test_a_second_interrupt_ends_at_once(self):
+        # The first is not seen while the pipe is full and nobody reads.
+        process = start(*self.endless())
+        deadline = time.monotonic() + LIMIT
+        while select.select([process.stdout], [], [], 0)[0] == [] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(1)
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+        self.assertEqual(process.wait(LIMIT), INTERRUPTED)
+        finish(process)
+
+    def test_validate_prints_nothing(self):
+        for more in [["--json"], []]:
+            process = start("validate", self.long, "-m", "100000", "-p", "hello", *more)
+            time.sleep(0.5)
+            self.assertIsNone(process.poll())
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(finish(process), (INTERRUPTED, "", "zmlx: interrupted\n"))
+
+    def test_while_waiting_for_the_prompt(self):
+        process = start("generate", self.model, "-p", "-", stdin=subprocess.PIPE)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(LIMIT), INTERRUPTED)
+        self.assertEqual(finish(process)[1:], ("", "zmlx: interrupted\n"))
+
+    def test_commands_without_steps(self):
+        process = start("doctor")
+        time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        code, out, _ = finish(process)
+        self.assertEqual((code, out), (INTERRUPTED, ""))

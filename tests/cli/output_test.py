@@ -1,0 +1,151 @@
+"""What each command prints and writes."""
+
+import os
+from pathlib import Path
+
+import tiny_model
+from program import ENVIRONMENT, USAGE, Case, run
+
+
+class Output(Case):
+    def test_generate_prints_text_alone_on_stdout(self):
+        out, err = self.succeeds("generate", self.model, "-p", "hello", "-m", "12")
+        got = self.document("generate", self.model, "-p", "hello", "-m", "12")
+        self.assertEqual(out, got["text"] + "\n")
+        self.assertRegex(err, r"^\nprompt  5 tokens, .* tok/s\ndecode  12 tokens, .*\nmemory  .*\n$")
+        self.assertEqual((got["finish"], got["prompt_tokens"]), ("length", 5))
+
+    def test_every_way_to_run_gives_the_same_tokens(self):
+        for model in [self.model, self.packed, self.gguf]:
+            ways = [
+                self.document("generate", model, "-p", "hello", "-m", "40", "--patch", patch)["tokens"]
+                for patch in ["off", "auto", "rope_cache,merge_maps", "FUSED_ACTIVATIONS"]
+            ]
+            self.assertEqual(len(ways[0]), 40)
+            for tokens in ways[1:]:
+                self.assertEqual(tokens, ways[0])
+
+    def test_the_seed_repeats_a_sample(self):
+        args = ["generate", self.model, "-p", "hello", "-m", "30", "--temp", "1", "--top-p", "0.95", "--seed"]
+        one, again, other = (self.document(*args, seed)["tokens"] for seed in ["7", "7", "8"])
+        self.assertEqual(one, again)
+        self.assertNotEqual(one, other)
+
+    def test_a_stop_token_ends_the_text(self):
+        first = self.document("generate", self.model, "-p", "hello", "-m", "1")["tokens"][0]
+        model = tiny_model.write_folder(self.root / "stops", eos_token_id=first)
+        got = self.document("generate", model, "-p", "hello")
+        self.assertEqual((got["finish"], got["tokens"], got["text"]), ("stop", [], ""))
+
+    def test_validate_has_the_promised_fields(self):
+        got = self.document("validate", self.packed, "-m", "20", "--runs", "2")
+        promised = (
+            "model device mlx_version prompt_tokens max_tokens tokens_total tokens_equal first_divergence "
+            "top1_unpatched top1_patched kl_unpatched kl_patched unpatched patched speedup verdict"
+        )
+        self.assertLessEqual(set(promised.split()), set(got))
+        for side in ["unpatched", "patched"]:
+            self.assertLessEqual({"tok_s", "runs", "peak_memory_bytes"}, set(got[side]))
+            self.assertEqual(len(got[side]["runs"]), 2)
+            self.assertGreater(got[side]["tok_s"], 0)
+            self.assertGreater(got[side]["peak_memory_bytes"], got["weight_bytes_per_token"])
+        self.assertEqual((got["model"], got["max_tokens"]), (str(self.packed), 20))
+        self.assertEqual(got["tokens_equal"], got["tokens_total"])
+        self.assertEqual((got["first_divergence"], got["verdict"]), (None, "identical"))
+
+    def test_validate_as_a_table(self):
+        # Long enough for progress to show, were this a terminal.
+        out, err = self.succeeds("validate", self.long, "-m", "400", "-p", "one", "-p", "two")
+        self.assertEqual(err, "")
+        self.assertNotIn("\r", out)
+        self.assertNotIn("\033", out)
+        for text in ["unpatched", "patched", "speedup", "400 of 400 greedy tokens equal", "verdict  identical"]:
+            self.assertIn(text, out)
+
+    def test_documents_of_the_other_commands(self):
+        patch = self.document("patch", self.packed)
+        self.assertGreater(patch["patched_count"], 0)
+        self.assertTrue(patch["sites"])
+        self.assertTrue(self.document("kernels"))
+
+    def test_show_a_kernel(self):
+        got = self.document("show", "silu")
+        self.assertEqual((got["name"], got["formula"]), ("silu", "x * sigmoid(x)"))
+        self.assertEqual((got["inputs"], got["operations"], got["bytes"]), (["x float32"], 2, 8))
+        self.assertIn("output 0 = r2", got["program"])
+        gradient = got["gradients"]["x"]
+        self.assertEqual(gradient["formula"], "let t1 = sigmoid(x);\nd_x = d_out * x * (t1 * (1 - t1)) + d_out * t1;")
+        self.assertEqual((gradient["operations"], gradient["bytes"]), (7, 12))
+        self.assertNotIn("program", gradient)
+        more = self.document("show", "silu", "--gradient")["gradients"]["x"]
+        self.assertIn("output 0 += ", more["program"])
+
+    def test_show_a_formula(self):
+        text = "take(table, ids) * s"
+        got = self.document("show", text, "--inputs", "table,ids", "--scalars", "s", "--type", "float16")
+        self.assertEqual(got["inputs"], ["table float16", "ids int32", "s float16"])
+        self.assertEqual(sorted(got["gradients"]), ["s", "table"])
+        self.assertEqual(got["gradients"]["table"]["formula"], "d_table = d_out * s;\nd_table_row = ids;")
+        none = self.document("show", "top_values(x, 2)")["gradients"]["x"]
+        self.assertEqual(none, {"why_none": "top_values has no derivative here"})
+        out, err = self.succeeds("show", "a / b", "--inputs", "a,b")
+        self.assertEqual(err, "")
+        for line in ["formula  a / b", "gradient of a", "formula  d_a = d_out / b;", "gradient of b", "stage map"]:
+            self.assertIn(line + "\n", out)
+        self.assertNotIn("gradient of a: stage", out)
+        out, _ = self.succeeds("show", "a / b", "--inputs", "a,b", "--gradient")
+        self.assertIn("gradient of a: stage", out)
+        self.assertIn("gradient of b: stage", out)
+
+    def test_check_of_two_kernels(self):
+        path = self.root / "support.csv"
+        got = self.document("check", "silu", "add", "silu", "--csv", path)
+        self.assertEqual([kernel["kernel"] for kernel in got["kernels"]], ["add", "silu"])
+        self.assertTrue(got["passed"])
+        self.assertGreater(got["comparisons"], 100)
+        self.assertEqual(path.read_text().count("\n"), 3)
+        out, err = self.succeeds("check", "silu")
+        self.assertEqual(err, "")
+        self.assertIn("all as they should be", out)
+
+    def test_bench_writes_a_page(self):
+        path = self.root / "bench.html"
+        got = self.document("bench", "kernels", "silu", "--quick", "--html", path)
+        self.assertEqual(got["benchmarks"][0]["name"], "silu/float32")
+        self.assertIn("<svg ", path.read_text())
+        self.assertGreater(self.document("bench", "op")["mx_add_seconds"], 0)
+
+    def test_the_page_of_kernels_is_current(self):
+        page = Path(__file__).parents[2] / "docs" / "kernels.md"
+        self.assertEqual(page.read_text(), self.succeeds("kernels", "--markdown")[0])
+
+    def test_patch_writes_the_graph(self):
+        path = self.root / "step.dot"
+        self.succeeds("patch", self.model, "--dot", path)
+        printed, _ = self.succeeds("patch", self.model, "--dot", "-")
+        self.assertEqual(path.read_text(), printed)
+        self.assertTrue(printed.startswith("digraph ") and printed.rstrip().endswith("}"))
+        self.refuses(ENVIRONMENT, "patch", self.model, "--dot", self.root / "no" / "x", expected=["cannot write"])
+        fifo = self.root / "pipe"
+        os.mkfifo(fifo)
+        self.refuses(ENVIRONMENT, "patch", self.model, "--dot", fifo, expected=["expected a regular file"])
+        self.assertTrue(fifo.is_fifo())
+
+    def test_doctor_judges_the_cache_folder(self):
+        cache = self.root / "cache"
+        got = self.document("doctor", env={"XDG_CACHE_HOME": str(cache)})
+        self.assertTrue(got["healthy"])
+        self.assertGreater(got["read_bytes_per_second"], 0)
+        foreign = self.root / "foreign"
+        (foreign / "zmlx").mkdir(parents=True)
+        (foreign / "zmlx").chmod(0o777)
+        code, out, err = run("doctor", env={"XDG_CACHE_HOME": str(foreign)})
+        self.assertEqual((code, err), (ENVIRONMENT, ""))
+        self.assertRegex(out, rf"cache folder +BAD +{foreign}/zmlx")
+
+    def test_no_cache_is_needed_to_generate(self):
+        self.succeeds("generate", self.model, "-p", "hi", "-m", "3", env={"XDG_CACHE_HOME": "/dev/null"})
+
+    def test_wrong_settings(self):
+        for name in ["ZMLX_THREADS", "ZMLX_LOG"]:
+            self.refuses(USAGE, "generate", self.model, "-p", "hi", env={name: "many"}, expected=[name, "'many'"])

@@ -106,9 +106,8 @@ void Define::output_like(Expr value, const Expr& input, std::string name) {
 }
 
 void Define::output_rows(Expr value, Expr row, int64_t rows, std::string name) {
-  Output output{std::move(name), std::move(value), -1, {}};
-  output.into = RowSum{std::move(row), -1, rows};
-  body_.outputs.push_back(std::move(output));
+  output(std::move(value), std::move(name));
+  body_.outputs.back().into = RowSum{std::move(row), -1, rows};
 }
 
 void Define::output_rows_like(

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "zmlx/backend/bounds.h"
+#include "zmlx/backend/stages/scratch.h"
 #include "zmlx/base/errors.h"
 
 namespace zmlx::backend::cpu {
@@ -25,10 +27,40 @@ TEST(Buffers, AreAlignedAndAsLargeAsAsked) {
     const size_t size = static_cast<size_t*>(p)[-1];
     EXPECT_GE(size, bytes);
     EXPECT_LE(size, bytes + bytes / 4 + 64);
+#if defined(__SANITIZE_ADDRESS__)
+    std::memset(p, 0xAB, bytes);
+#else
     std::memset(p, 0xAB, size);
+#endif
     release(p);
   }
 }
+
+#if defined(__SANITIZE_ADDRESS__)
+TEST(Buffers, AddressSanitizerSeesWhatWasNotAskedFor) {
+  drop_kept();
+  auto* p = static_cast<char*>(allocate(1021));
+  EXPECT_FALSE(__asan_address_is_poisoned(p + 1020));
+  EXPECT_TRUE(__asan_address_is_poisoned(p + 1021));
+  release(p);
+  EXPECT_TRUE(__asan_address_is_poisoned(p)); // kept
+  auto* q = static_cast<char*>(allocate(1000)); // the same again
+  EXPECT_EQ(q, p);
+  EXPECT_FALSE(__asan_address_is_poisoned(q + 999));
+  EXPECT_TRUE(__asan_address_is_poisoned(q + 1000));
+  release(q);
+  drop_kept();
+}
+
+TEST(Buffers, AddressSanitizerSeesWhatAThreadDidNotAskFor) {
+  auto* p = stages::thread_scratch(5000);
+  EXPECT_FALSE(__asan_address_is_poisoned(p + 4999));
+  EXPECT_TRUE(__asan_address_is_poisoned(p + 5000));
+  p = stages::thread_scratch(100);
+  EXPECT_FALSE(__asan_address_is_poisoned(p + 99));
+  EXPECT_TRUE(__asan_address_is_poisoned(p + 100));
+}
+#endif
 
 TEST(Buffers, AreUsedAgain) {
   drop_kept();

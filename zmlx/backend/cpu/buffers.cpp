@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "zmlx/backend/bounds.h"
 #include "zmlx/base/errors.h"
 
 namespace zmlx::backend::cpu {
@@ -91,6 +92,7 @@ class Keeper {
       return false;
     }
     bytes_ += its.bytes;
+    use_only(memory, 0, its.bytes);
     return true;
   }
 
@@ -128,6 +130,7 @@ void* allocate(size_t bytes) {
   }
   const SizeClass wanted = size_class(bytes);
   if (void* memory = keeper().take(wanted)) {
+    use_only(memory, bytes, wanted.bytes);
     return memory;
   }
   void* memory = new_block(wanted.bytes);
@@ -138,6 +141,7 @@ void* allocate(size_t bytes) {
   if (!memory) {
     throw environment_error("allocate: no memory for {} bytes", bytes);
   }
+  use_only(memory, bytes, wanted.bytes);
   return memory;
 }
 

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "zmlx/backend/bounds.h"
+
 namespace zmlx::backend::stages {
 
 std::byte* thread_scratch(size_t bytes) noexcept {
@@ -20,6 +22,7 @@ std::byte* thread_scratch(size_t bytes) noexcept {
       std::abort(); // run() cannot fail; a few pages are all that is asked
     }
   }
+  use_only(memory.get(), bytes, size);
   return memory.get();
 }
 

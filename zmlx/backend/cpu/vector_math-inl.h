@@ -179,7 +179,9 @@ HWY_INLINE double sum_of_lanes(D d, V v) {
 template <class D, class V>
 HWY_INLINE V divide_by_one(D d, V x, V y, V reciprocal) {
   const V q = hn::Mul(x, reciprocal);
-  const V r = hn::MulAdd(hn::NegMulAdd(q, y, x), reciprocal, q);
+  // An exact 0 has the sign of q.
+  const V r =
+      hn::CopySign(hn::MulAdd(hn::NegMulAdd(q, y, x), reciprocal, q), q);
   const auto lost = hn::IsNaN(r); // infinities among the steps, or NaN
   return HWY_LIKELY(hn::AllFalse(d, lost)) ? r : hn::Div(x, y);
 }
@@ -281,7 +283,8 @@ HWY_INLINE V reciprocal_of(D d, V b) {
 template <class D, class V>
 HWY_INLINE V divide_moderate(D d, V a, V b) {
 #if HWY_TARGET == HWY_AVX3
-  const V y = reciprocal_of(d, b);
+  static_cast<void>(d);
+  const V y = hn::ApproximateReciprocal(b);
   const V q = hn::Mul(a, y);
   return hn::MulAdd(hn::NegMulAdd(q, b, a), y, q);
 #else
@@ -307,6 +310,13 @@ HWY_INLINE V scale_by(D d, V v, V n) {
 #endif
 }
 
+// The integer nearest to x factor, for less than 2^22 of it.
+template <class D, class V>
+HWY_INLINE V nearest_integer(D d, V x, float factor) {
+  const V shift = hn::Set(d, 0x1.8p23f); // leaves no bits for a fraction
+  return hn::Sub(hn::MulAdd(x, hn::Set(d, factor), shift), shift);
+}
+
 // With x = n log 2 + r and p = exp(-r), of the P of exp_within:
 // 1 / (1 + exp(-x)) = 2^n / (2^n + p), whose divisor is neither small nor, as
 // x is at most 21, large.
@@ -314,7 +324,7 @@ template <class D, class V>
 HWY_INLINE V sigmoid_any(D d, V x) {
   const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
   const V t = hn::Max(set(-104.0f), hn::Min(set(21.0f), x));
-  const V n = hn::Round(hn::Mul(t, set(1.44269504f)));
+  const V n = nearest_integer(d, t, 1.44269504f);
   V r = hn::NegMulAdd(n, set(0.693145752f), t);
   r = hn::NegMulAdd(n, set(1.42860677e-06f), r);
   V p = set(0.00138145965f);
@@ -335,7 +345,7 @@ HWY_INLINE V tanh_any(D d, V x) {
   const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
   // tanh(10) rounds to 1.
   const V t = hn::Max(set(-10.0f), hn::Min(set(10.0f), x));
-  const V n = hn::Round(hn::Mul(t, set(2 * 1.44269504f)));
+  const V n = nearest_integer(d, t, 2 * 1.44269504f);
   V h = hn::NegMulAdd(n, set(0.693145752f / 2), t);
   h = hn::NegMulAdd(n, set(1.42860677e-06f / 2), h);
   V g = set(0.00138145965f * 32);

@@ -15,6 +15,11 @@ foreach(_name hwy pcre2 utf8proc xxhash)
   endif()
 endforeach()
 
+# Headers alone, for loops that are assembled (zmlx/backend/cpu/loop).
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
+  find_path(XBYAK_INCLUDE_DIR xbyak/xbyak.h REQUIRED)
+endif()
+
 include(ZmlxFindMLX)
 # MLX's headers are not held to our warnings.
 get_target_property(_mlx_includes mlx INTERFACE_INCLUDE_DIRECTORIES)

@@ -7,6 +7,8 @@ packages=(
   libfmt-dev libxxhash-dev libhwy-dev libcli11-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev
   libgtest-dev
 )
+# Loops are assembled where the machine is one for which that is done.
+[ "$(uname -m)" != x86_64 ] || packages+=(libxbyak-dev)
 
 model=models/SmolLM2-135M-Instruct.Q4_1.gguf
 model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53

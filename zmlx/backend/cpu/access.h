@@ -73,6 +73,11 @@ class Access {
   bool fixed() const {
     return !at_;
   }
+  /// Whether each place is the same bytes in both.
+  bool same_places(const Access& other) const {
+    return data_ == other.data_ && size_ == other.size_ && !at_ && !other.at_ &&
+        extent_ == other.extent_ && stride_ == other.stride_;
+  }
   /// Whether both may touch a byte in common.
   bool overlaps(const Access& other) const {
     return low_ < other.high_ && other.low_ < high_;

@@ -56,10 +56,7 @@ class VectorLaunch : public Launch {
       return passes_.finish();
     }
     const int64_t rows = passes_.rows();
-    const int64_t end = rows * (part + 1) / parts;
-    for (int64_t row = rows * part / parts; row < end; ++row) {
-      passes_.run(row, 0, passes_.width());
-    }
+    passes_.run_rows(rows * part / parts, rows * (part + 1) / parts);
     passes_.finish();
   }
 

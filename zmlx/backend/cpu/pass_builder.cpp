@@ -43,6 +43,9 @@ BoundPasses::BoundPasses(
   for (size_t p = 0; p < passes.size(); ++p) {
     PassBuilder(*this, passes, p, own).build();
   }
+  if (own.walk == Walk::Rows) {
+    overlap_rows();
+  }
 }
 
 bool BoundPasses::rebind(
@@ -92,12 +95,17 @@ void PassBuilder::build() {
   add_reductions();
   place_stores();
   drop_unread_fixed();
-  join_factors();
-  join_differences();
-  make_chains();
+  const bool loops = make_loops();
+  if (!loops) {
+    join_factors();
+    join_differences();
+    make_chains();
+  }
   place_direct();
   assign_registers();
-  assign_fetches();
+  if (!loops) {
+    assign_fetches();
+  }
   bound_.passes_.push_back(std::move(plan_));
 }
 

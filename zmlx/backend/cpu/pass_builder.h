@@ -15,12 +15,14 @@ inline constexpr size_t kVectorBytes = 24 * 1024;
 inline constexpr int64_t kMaxBlock = 1024;
 /// Of a pass that needs no vector registers, such as a plain sum.
 inline constexpr int64_t kMaxViewBlock = 4096;
+/// Of a map by loops alone.
+inline constexpr int64_t kMaxLoopBlock = 1 << 16;
 inline constexpr int64_t kMinBlock = 16;
 /// Values of a row that are kept for a later pass: some of L2.
 inline constexpr int64_t kKeptBytes = 256 * 1024;
 
-/// Memory of a thread that suffices for every program within the limits.
-inline constexpr size_t kThreadMemory = kMaxSlots * 8 * kUniformLanes +
+/// Memory that suffices for a row of every program within the limits.
+inline constexpr size_t kRowMemory = kMaxSlots * 8 * kUniformLanes +
     kMaxReductions * sizeof(Accumulator) + kMaxCode * sizeof(void*) +
     kMaxCode * sizeof(uint64_t) + kMaxCode * 8 * kUniformLanes +
     kMaxCode * 8 * kMinBlock + kVectorBytes + kKeptBytes;
@@ -62,6 +64,29 @@ class PassBuilder {
   bool place_sum(const lang::Store& store);
   void place_store(const lang::Store& store, BoundPasses::StorePlan& plan);
   void assign_registers();
+  bool make_loops();
+  struct Phases;
+  struct Draft;
+  struct Sinks;
+  bool may_loop(const Step& step) const;
+  bool loop_reads(const Step& step) const;
+  bool loop_stores(const BoundPasses::StorePlan& store, const Phases& phases);
+  bool loop_reduces(size_t number) const;
+  bool loop_adds(const BoundPasses::AddPlan& add) const;
+  Phases find_phases() const;
+  Sinks find_sinks(const Phases& phases);
+  void mark_raw(const Sinks& sinks);
+  std::vector<bool> read_outside(const Phases& phases, const Sinks& sinks)
+      const;
+  int loop_value(Draft& draft, const Phases& phases, uint16_t reg);
+  static int phase_of_sink(const Phases& phases, uint16_t reg);
+  void draft_sinks(Draft& draft, const Phases& phases, const Sinks& sinks);
+  void draft_fetches(Draft& draft);
+  void place_loops(
+      std::vector<Draft>& drafts,
+      const Phases& phases,
+      const Sinks& sinks);
+  Step* step_of(uint16_t reg);
   void join_factors();
   void join_differences();
   void make_chains();
@@ -79,6 +104,12 @@ class PassBuilder {
   void remove(const std::vector<bool>& gone);
   BoundPasses::KeptValue* kept(size_t i);
   int64_t fetch_bytes(const Step& step) const;
+  struct NextRow {
+    int64_t bytes = 0; // to it, where other passes read the row too
+    bool last = false; // no later pass reads this one
+    bool streams = false; // this pass alone reads the input
+  };
+  NextRow next_row(const Step& step) const;
   void assign_fetches();
   std::vector<int> count_reads() const;
   lang::Op op_of(const Step& step) const;
@@ -127,6 +158,7 @@ class PassBuilder {
   };
   std::vector<Fixed> fixed_;
   std::vector<int> read_; // accesses of inputs that the pass reads
+  std::vector<bool> raw_; // registers that are an input as it is stored
   std::map<uint16_t, lang::Op> joined_; // slow operation of a joined step
 };
 

@@ -147,19 +147,17 @@ void PassBuilder::join_differences() {
   remove(gone);
 }
 
-// How far ahead of a stream the memory lies that it should fetch: the next
-// block, or where passes read the row again, the next row while the last of
-// them runs. 0: nothing.
-int64_t PassBuilder::fetch_bytes(const Step& step) const {
+// Where the next row of an input lies, and who reads it.
+PassBuilder::NextRow PassBuilder::next_row(const Step& step) const {
   const Access& access = bound_.accesses_[step.access];
   const auto size = static_cast<int64_t>(lang::size_of(access.type()));
   if (access.stride() != 1 || !access.steady(bound_.width_)) {
-    return 0;
+    return {};
   }
-  const int64_t next_row =
+  const int64_t bytes =
       bound_.rows_ > 1 ? access.offset(bound_.width_) * size : 0;
-  if (bound_.rows_ > 1 && next_row == 0) {
-    return 0; // each row reads the same
+  if (bound_.rows_ > 1 && bytes == 0) {
+    return {}; // each row reads the same
   }
   int readers = 0;
   bool last = true;
@@ -173,9 +171,20 @@ int64_t PassBuilder::fetch_bytes(const Step& step) const {
     }
   }
   if (readers > 1 && bound_.width_ * size <= kKeptBytes) {
-    return last ? next_row : 0;
+    return {bytes, last, false};
   }
-  return plan_.block_length * size;
+  return {0, last, true};
+}
+
+// How far ahead of a stream the memory lies that it should fetch: the next
+// block, or where passes read the row again, the next row while the last of
+// them runs. 0: nothing.
+int64_t PassBuilder::fetch_bytes(const Step& step) const {
+  const NextRow next = next_row(step);
+  const auto size = lang::size_of(bound_.accesses_[step.access].type());
+  return next.streams ? plan_.block_length * static_cast<int64_t>(size)
+      : next.last     ? next.bytes
+                      : 0;
 }
 
 // The slowest operation fetches, so that memory works while it computes; the

@@ -60,11 +60,11 @@ void PassBuilder::assign_registers() {
   if (overwrites && stores_.size() + pass_.reductions.size() > 1) {
     // What a store has overwritten must not be what another value is.
     for (Step& step : plan_.block) {
-      const auto stored = [&](const lang::Store& s) {
-        return s.value == step.to;
+      const auto stored = [&](const BoundPasses::StorePlan& s) {
+        return s.value == step.to && !s.direct;
       };
       if (!is_view(step) ||
-          std::none_of(stores_.begin(), stores_.end(), stored)) {
+          std::none_of(plan_.stores.begin(), plan_.stores.end(), stored)) {
         continue;
       }
       if (step.act == Act::Alias) {
@@ -80,8 +80,14 @@ void PassBuilder::assign_registers() {
   }
   std::vector<size_t> last(pass_.code.size(), 0);
   for (size_t s = 0; s < plan_.block.size(); ++s) {
-    for (int k = 0; k < plan_.block[s].operands; ++k) {
-      last[plan_.block[s].in[k]] = s;
+    const Step& step = plan_.block[s];
+    for (int k = 0; k < step.operands; ++k) {
+      last[step.in[k]] = s;
+    }
+    if (step.act == Act::Loop) {
+      for (const uint16_t reg : bound_.loops_[step.access].reads) {
+        last[reg] = kEnd;
+      }
     }
   }
   for (const auto& store : stores_) {
@@ -115,6 +121,16 @@ void PassBuilder::assign_registers() {
   std::vector<std::pair<uint16_t, size_t>> placed; // register, offset
   for (size_t s = 0; s < plan_.block.size(); ++s) {
     const Step& step = plan_.block[s];
+    if (step.act == Act::Loop) {
+      for (const uint16_t reg : bound_.loops_[step.access].makes) {
+        const size_t own = lang::size_of(register_type(pass_.code[reg].type));
+        if (!kept(reg)) {
+          placed.emplace_back(reg, bytes);
+          bytes += own;
+        }
+      }
+      continue;
+    }
     const size_t size = lang::size_of(register_type(pass_.code[step.to].type));
     release(step, s, size);
     if (!is_view(step) && step.direct < 0 && step.kept < 0) {
@@ -135,7 +151,16 @@ void PassBuilder::assign_registers() {
       slots[own->second].free = false;
     }
   }
-  int64_t block = bytes > 0 ? kMaxBlock : kMaxViewBlock;
+  // Loops need no blocks but for sums in float32, and for what stands in for
+  // the rows of a table.
+  const bool loops_alone =
+      pass_.reductions.empty() &&
+      std::all_of(plan_.block.begin(), plan_.block.end(), [](const Step& step) {
+        return step.act == Act::Loop || step.act == Act::Alias;
+      });
+  int64_t block = bytes > 0 ? kMaxBlock
+      : loops_alone         ? kMaxLoopBlock
+                            : kMaxViewBlock;
   while (block > kMinBlock &&
          static_cast<size_t>(block) * bytes > kVectorBytes) {
     block /= 2;

@@ -139,7 +139,7 @@ void PassBuilder::place_store(
   const bool dense = access.stride() == 1 && access.steady(bound_.width_);
   plan.store = find_store(type, seen.type, plan.each_row || dense);
   const auto size = static_cast<int64_t>(lang::size_of(seen.type));
-  plan.stream = !plan.each_row && dense && seen.type == Type::F32 &&
+  plan.stream = !plan.each_row && dense && lang::is_float(seen.type) &&
       bound_.rows_ * bound_.width_ * size >= kStreamBytes &&
       reinterpret_cast<uintptr_t>(seen.data) % 64 == 0 && access.fixed() &&
       walk_ != Walk::Store && access.adjacent() &&
@@ -152,20 +152,17 @@ void PassBuilder::place_store(
 void PassBuilder::try_direct(size_t store, const std::vector<int>& reads) {
   auto& plan = plan_.stores[store];
   const Type type = register_type(pass_.code[plan.value].type);
-  if (plan.each_row || !plan.mask) {
+  if (plan.each_row || !plan.mask || plan.direct) {
     return;
   }
-  auto step =
-      std::find_if(plan_.block.begin(), plan_.block.end(), [&](const Step& s) {
-        return s.to == plan.value;
-      });
-  if (step->direct >= 0 || step->kept >= 0 || is_view(*step)) {
+  Step* step = step_of(plan.value);
+  if (!step || step->direct >= 0 || step->kept >= 0 || is_view(*step)) {
     return;
   }
   if (plan.access >= 0) {
     const Access& access = bound_.accesses_[plan.access];
     // Nothing reads what the last step of a pass has stored.
-    const bool last = step + 1 == plan_.block.end() && stores_.size() == 1 &&
+    const bool last = step == &plan_.block.back() && stores_.size() == 1 &&
         pass_.reductions.empty();
     // What passes the caches by is read by nothing else.
     if (plan.stream && (reads[plan.value] != 1 || step->act != Act::Compute)) {

@@ -10,6 +10,7 @@
 #include <hwy/cache_control.h>
 
 #include "zmlx/backend/cpu/pass_builder.h"
+#include "zmlx/backend/cpu/running.h"
 #include "zmlx/backend/cpu/scalar.h"
 
 namespace zmlx::backend::cpu {
@@ -23,7 +24,7 @@ std::byte* thread_memory() {
     }
   };
   static thread_local const std::unique_ptr<std::byte, Free> memory(
-      static_cast<std::byte*>(std::aligned_alloc(64, kThreadMemory)));
+      static_cast<std::byte*>(std::aligned_alloc(64, 2 * kRowMemory)));
   return memory.get();
 }
 
@@ -170,37 +171,8 @@ void add_before(const ReduceOp& op, lang::Type type, const ReduceArgs& block) {
 
 } // namespace
 
-struct BoundPasses::Running {
-  int64_t row;
-  int64_t begin; // of the run
-  int64_t end;
-  RowValues values;
-
-  std::byte* slots;
-  Accumulator* partial;
-  uint64_t* carries;
-  std::byte* uniform;
-  const void** where;
-  std::byte* vectors;
-  std::byte* kept;
-
-  int64_t at; // the block's first place in the row
-  int64_t place; // and in the space
-  size_t n;
-};
-
-void BoundPasses::run(
-    int64_t row,
-    int64_t begin,
-    int64_t end,
-    const RowValues& values) const noexcept {
-  std::byte* memory = thread_memory();
-  Running now{};
-  now.kept = memory + kThreadMemory - kKeptBytes;
-  now.row = row;
-  now.begin = begin;
-  now.end = end;
-  now.values = values;
+void BoundPasses::start(Running& now, std::byte* memory) const noexcept {
+  now.kept = memory + kRowMemory - kKeptBytes;
   now.slots = memory;
   memory += slots_ * sizeof(Uniform);
   now.partial = reinterpret_cast<Accumulator*>(memory);
@@ -210,9 +182,101 @@ void BoundPasses::run(
   now.carries = reinterpret_cast<uint64_t*>(memory);
   memory += kMaxCode * sizeof(uint64_t);
   now.uniform = memory;
+}
+
+void BoundPasses::run(
+    int64_t row,
+    int64_t begin,
+    int64_t end,
+    const RowValues& values) const noexcept {
+  Running now{};
+  start(now, thread_memory());
+  now.row = row;
+  now.begin = begin;
+  now.end = end;
+  now.values = values;
   for (const PassPlan& pass : passes_) {
-    now.vectors = now.uniform + pass.uniform_bytes;
     run_pass(pass, now);
+  }
+}
+
+void BoundPasses::run_rows(int64_t first, int64_t end, const RowValues& values)
+    const noexcept {
+  if (!overlap_.code || end - first < 2) {
+    for (int64_t row = first; row < end; ++row) {
+      run(row, 0, width_, values);
+    }
+    return;
+  }
+  Running rows[2] = {};
+  for (Running& now : rows) {
+    start(now, thread_memory() + (&now - rows) * kRowMemory);
+    now.end = width_;
+    now.values = values;
+  }
+  const size_t last = passes_.size() - 1;
+  for (int64_t row = first; row < end; ++row) {
+    Running &now = rows[row % 2], &before = rows[(row + 1) % 2];
+    now.row = row;
+    for (size_t p = 0; p + 1 < last; ++p) {
+      run_pass(passes_[p], now);
+    }
+    if (row == first) {
+      run_pass(passes_[last - 1], now);
+    } else {
+      run_overlap(now, before);
+    }
+  }
+  run_pass(passes_[last], rows[(end - 1) % 2]);
+}
+
+// The last pass of a row, with the last but one of the next.
+void BoundPasses::run_overlap(Running& now, Running& before) const noexcept {
+  const PassPlan& last = passes_.back();
+  const PassPlan& pass = passes_[passes_.size() - 2];
+  begin_pass(pass, now);
+  begin_pass(last, before);
+  const int64_t block = std::min(pass.block_length, last.block_length);
+  for (int64_t at = 0; at < width_; at += block) {
+    for (Running* row : {&now, &before}) {
+      row->at = at;
+      row->place = row->row * width_ + at;
+      row->n = static_cast<size_t>(std::min(block, width_ - at));
+    }
+    run_views(pass, now);
+    run_views(last, before);
+    void* memories[kMaxPointers];
+    Partial partials[2 * kMaxPartials];
+    const size_t count = overlap_.pointers.size();
+    for (size_t k = 0; k < count; ++k) {
+      memories[k] = overlap_.before[k]
+          ? pointer_of(overlap_.pointers[k], partials + kMaxPartials, before)
+          : pointer_of(overlap_.pointers[k], partials, now);
+    }
+    overlap_.code->run(memories, static_cast<int64_t>(now.n));
+    join(overlap_.of_pass, partials, pass, now);
+    join(overlap_.of_last, partials + kMaxPartials, last, before);
+  }
+  end_pass(pass, now);
+  end_pass(last, before);
+}
+
+void BoundPasses::run_views(const PassPlan& pass, Running& now) const noexcept {
+  for (const Step& step : pass.block) {
+    if (step.act != Act::Loop) {
+      run_step(step, pass, now);
+    }
+  }
+}
+
+void BoundPasses::join(
+    const std::vector<size_t>& reductions,
+    const Partial* partials,
+    const PassPlan& pass,
+    Running& now) noexcept {
+  for (size_t k = 0; k < reductions.size(); ++k) {
+    const size_t r = reductions[k];
+    pass.reductions[r].op.join(now.partial[r], partials[k]);
   }
 }
 
@@ -223,6 +287,16 @@ void BoundPasses::finish() const noexcept {
 }
 
 void BoundPasses::run_pass(const PassPlan& pass, Running& now) const noexcept {
+  begin_pass(pass, now);
+  if (pass.blocks) {
+    run_blocks(pass, now);
+  }
+  end_pass(pass, now);
+}
+
+void BoundPasses::begin_pass(const PassPlan& pass, Running& now)
+    const noexcept {
+  now.vectors = now.uniform + pass.uniform_bytes;
   for (const Place& place : pass.places) {
     switch (place.part) {
       case Place::Part::Vector:
@@ -243,16 +317,12 @@ void BoundPasses::run_pass(const PassPlan& pass, Running& now) const noexcept {
   now.place = now.row * std::max<int64_t>(width_, 1) + now.begin;
   now.n = kUniformLanes;
   for (const Step& step : pass.once) {
-    run_step(step, now);
+    run_step(step, pass, now);
   }
   for (size_t i = 0; i < pass.reductions.size(); ++i) {
     pass.reductions[i].op.start(now.partial[i]);
   }
   std::fill_n(now.carries, pass.carries, 0);
-  if (pass.blocks) {
-    run_blocks(pass, now);
-  }
-  end_pass(pass, now);
 }
 
 void BoundPasses::run_blocks(const PassPlan& pass, Running& now)
@@ -298,11 +368,11 @@ void BoundPasses::run_block(const PassPlan& pass, Running& now) const noexcept {
           ? static_cast<void*>(now.values.out + (now.at - now.begin))
           : accesses_[s.access].at(now.place);
     }
-    run_step(step, now);
+    run_step(step, pass, now);
   }
   reduce(pass, now);
   for (const AddPlan& add : pass.adds) {
-    if (!add.each_row) {
+    if (!add.each_row && !add.in_loop) {
       add_up(add, now.n, now);
     }
   }
@@ -316,6 +386,9 @@ void BoundPasses::run_block(const PassPlan& pass, Running& now) const noexcept {
 void BoundPasses::reduce(const PassPlan& pass, Running& now) const noexcept {
   for (size_t i = 0; i < pass.reductions.size(); ++i) {
     const Reduce& r = pass.reductions[i];
+    if (r.in_loop) {
+      continue;
+    }
     Accumulator* into = &now.partial[i];
     if (r.joined) {
       r.joined(block_args(r, into, now));
@@ -342,7 +415,7 @@ void BoundPasses::add_up(const AddPlan& add, size_t n, Running& now)
   } else if (add.along) {
     const int64_t at = now.at - now.begin;
     auto* sums = static_cast<uint64_t*>(to) + at;
-    if (now.values.floats && now.values.floats[add.output]) {
+    if (!floats_.empty() && floats_[add.output]) {
       add.joined_floats(block_args(add, static_cast<float*>(to) + at, now));
     } else if (add.joined) {
       add.joined(block_args(add, sums, now));
@@ -361,7 +434,46 @@ void BoundPasses::add_up(const AddPlan& add, size_t n, Running& now)
   }
 }
 
-void BoundPasses::run_step(const Step& step, Running& now) const noexcept {
+void BoundPasses::run_loop(
+    const LoopPlan& loop,
+    const PassPlan& pass,
+    Running& now) const noexcept {
+  void* memories[kMaxPointers];
+  Partial partials[kMaxPartials];
+  for (size_t k = 0; k < loop.pointers.size(); ++k) {
+    memories[k] = pointer_of(loop.pointers[k], partials, now);
+  }
+  loop.code->run(memories, static_cast<int64_t>(now.n));
+  join(loop.reductions, partials, pass, now);
+}
+
+void* BoundPasses::pointer_of(
+    const Pointer& pointer,
+    Partial* partials,
+    Running& now) const noexcept {
+  const int64_t at = now.at - now.begin;
+  switch (pointer.from) {
+    case Pointer::From::Output:
+      return accesses_[static_cast<size_t>(pointer.number)].at(now.place);
+    case Pointer::From::Row:
+      return now.values.out + at;
+    case Pointer::From::Sum: {
+      const auto output = static_cast<size_t>(pointer.number);
+      const bool floats = !floats_.empty() && floats_[output];
+      return static_cast<std::byte*>(now.values.sums[output]) +
+          at * static_cast<int64_t>(floats ? sizeof(float) : sizeof(double));
+    }
+    case Pointer::From::Partial:
+      return partials + pointer.number;
+    default:
+      return const_cast<std::byte*>(
+          static_cast<const std::byte*>(now.where[pointer.reg]) +
+          pointer.number);
+  }
+}
+
+void BoundPasses::run_step(const Step& step, const PassPlan& pass, Running& now)
+    const noexcept {
   if (step.kept >= 0) {
     now.where[step.to] =
         now.kept + step.kept + now.at * static_cast<int64_t>(sizeof(float));
@@ -371,6 +483,8 @@ void BoundPasses::run_step(const Step& step, Running& now) const noexcept {
   switch (step.act) {
     case Act::Compute:
       return compute(step, to, now);
+    case Act::Loop:
+      return run_loop(loops_[step.access], pass, now);
     case Act::Alias:
       now.where[step.to] = accesses_[step.access].at(now.place);
       break;

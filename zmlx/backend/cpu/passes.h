@@ -8,6 +8,7 @@
 
 #include "zmlx/backend/cpu/access.h"
 #include "zmlx/backend/cpu/faults.h"
+#include "zmlx/backend/cpu/loop/loop.h"
 #include "zmlx/backend/cpu/vector.h"
 
 namespace zmlx::backend::cpu {
@@ -23,6 +24,8 @@ enum class Walk : uint8_t {
 inline constexpr size_t kMaxCode = 512; // instructions of a pass
 inline constexpr int kMaxSlots = 128;
 inline constexpr size_t kMaxReductions = 128; // of a pass
+inline constexpr size_t kMaxPointers = 64; // of a loop
+inline constexpr size_t kMaxPartials = 4; // reductions of a loop
 
 /// Outputs of stores that are no arrays: a float32 row, and the number of the
 /// row that a sum adds to (RowValues::named).
@@ -49,9 +52,6 @@ struct RowValues {
   /// By output: its sum (double, or uint64_t for integers) for the first place
   /// and the places after it.
   void* const* sums = nullptr;
-  /// By output: whether the sum, of float32 values along the row, is of floats
-  /// here instead.
-  const bool* floats = nullptr;
   int64_t* named = nullptr; // kNamedOutput
 };
 
@@ -90,6 +90,10 @@ class BoundPasses {
   /// Goes over to other memory; see Launch::rebind.
   bool rebind(std::span<void* const> inputs, std::span<void* const> outputs);
 
+  /// From now on RowValues::sums of these outputs, of float32 values along the
+  /// row, are floats.
+  void add_in_floats(const std::vector<bool>& outputs);
+
   /// Places begin .. end of a row. A program with reductions or running sums
   /// needs the whole row.
   void run(
@@ -97,6 +101,12 @@ class BoundPasses {
       int64_t begin,
       int64_t end,
       const RowValues& values = {}) const noexcept;
+
+  /// Whole rows first .. end, of which two may run at once: the last pass of
+  /// one, which waits for stores, with the pass before it of the next. What
+  /// they give is what run() gives.
+  void run_rows(int64_t first, int64_t end, const RowValues& values = {})
+      const noexcept;
 
   /// To be called after the last run of a share: what it wrote is then seen by
   /// other threads.
@@ -123,6 +133,37 @@ class BoundPasses {
     Kept, // a register that an earlier pass left in the row's memory
     Fixed, // a register that is the same in every row, made when bound
     Compute,
+    Loop, // `loops_[access]`, which makes registers of its own
+  };
+
+  /// Where a memory of a loop is when it runs.
+  struct Pointer {
+    enum class From : uint8_t {
+      Register, // where `reg` lies, and `number` bytes after it
+      Output, // through access `number`
+      Row, // RowValues::out
+      Sum, // RowValues::sums of output `number`
+      Partial, // of the loop's reduction `number`
+    };
+    From from;
+    uint16_t reg = 0;
+    int64_t number = 0;
+  };
+
+  struct NextRow {
+    uint16_t reg; // that is an input's memory
+    int64_t bytes; // to its next row
+    lang::Type stored;
+  };
+
+  struct LoopPlan {
+    int phase = 0; // which loop of its pass it is
+    Loop loop;
+    std::shared_ptr<const LoopCode> code;
+    std::vector<Pointer> pointers; // by memory
+    std::vector<size_t> reductions; // of the pass, in the loop's order
+    std::vector<uint16_t> reads, makes; // registers
+    std::vector<NextRow> next_rows; // of inputs that another pass reads too
   };
 
   struct Step : Chained {
@@ -154,7 +195,7 @@ class BoundPasses {
     int access; // kRowOutput, kNamedOutput: as the output
     StoreOp store;
     bool each_row; // one element a row
-    bool direct; // already written by its step
+    bool direct; // already written by its step or its loop
     bool stream;
     int64_t size; // bytes of an element
   };
@@ -170,6 +211,7 @@ class BoundPasses {
     ReduceOp reduce{}; // else
     BlockOp joined = nullptr; // float32 values, as a chain
     BlockOp joined_floats = nullptr; // the same into floats
+    bool in_loop = false;
   };
 
   struct Reduce : Chained {
@@ -181,6 +223,7 @@ class BoundPasses {
     lang::Type type = lang::Type::F32; // register type of the value
     int64_t fetch_bytes = 0; // ahead of the register; 0: nothing
     BlockOp joined = nullptr; // of a value that is never stored
+    bool in_loop = false;
   };
 
   // Where a register lies.
@@ -217,18 +260,45 @@ class BoundPasses {
     bool made = false; // by a pass that was built: not where it is one a row
   };
 
+  /// The loops of the last two passes as one, where there is nothing else in
+  /// them: that of the last pass runs on the row before.
+  struct Overlap {
+    Loop loop;
+    std::shared_ptr<const LoopCode> code; // null: rows run apart
+    std::vector<Pointer> pointers;
+    std::vector<bool> before; // by pointer: of the row before
+    std::vector<size_t> of_pass, of_last; // reductions of each
+  };
+
   void choose_kept(std::span<const lang::Pass> passes);
+  void overlap_rows();
+  bool writes_elsewhere() const;
+  const LoopPlan* only_loop(const PassPlan& pass) const;
 
   struct Running; // what one run() knows
 
+  void start(Running& now, std::byte* memory) const noexcept;
+  void run_overlap(Running& now, Running& before) const noexcept;
+  void run_views(const PassPlan& pass, Running& now) const noexcept;
+  static void join(
+      const std::vector<size_t>& reductions,
+      const Partial* partials,
+      const PassPlan& pass,
+      Running& now) noexcept;
   void run_pass(const PassPlan& pass, Running& now) const noexcept;
+  void begin_pass(const PassPlan& pass, Running& now) const noexcept;
   void run_blocks(const PassPlan& pass, Running& now) const noexcept;
   void run_block(const PassPlan& pass, Running& now) const noexcept;
   void reduce(const PassPlan& pass, Running& now) const noexcept;
   void end_pass(const PassPlan& pass, Running& now) const noexcept;
-  void run_step(const Step& step, Running& now) const noexcept;
+  void run_step(const Step& step, const PassPlan& pass, Running& now)
+      const noexcept;
   void compute(const Step& step, void* to, Running& now) const noexcept;
   BlockArgs block_args(const Chained& reads, void* to, const Running& now)
+      const noexcept;
+  void run_loop(const LoopPlan& loop, const PassPlan& pass, Running& now)
+      const noexcept;
+  void* pointer_of(const Pointer& pointer, Partial* partials, Running& now)
       const noexcept;
   void load(const Step& step, void* to, Running& now) const noexcept;
   void pick_runs(const Step& step, void* out, Running& now) const noexcept;
@@ -252,6 +322,9 @@ class BoundPasses {
 
   std::vector<std::vector<std::byte>> fixed_; // rows that are always the same
   std::vector<std::vector<PickedRun>> runs_;
+  std::vector<LoopPlan> loops_;
+  Overlap overlap_;
+  std::vector<bool> floats_; // add_in_floats()
   std::vector<int> sources_; // of accesses: input n, or ~n for output n
   std::vector<Uniform> constants_;
   std::vector<KeptValue> kept_;

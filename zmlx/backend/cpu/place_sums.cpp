@@ -153,6 +153,7 @@ class PlaceSums : public Launch {
   int64_t elements(const Sum& sum, const Chunk& chunk) const;
   int64_t element(const Sum& sum, const Chunk& chunk, int64_t row) const;
   void run_chunk(size_t number) const noexcept;
+  int64_t rows_alike(const Chunk& chunk, int64_t row) const;
   void add_floats(const Sum& sum, float* floats, uint64_t* sums) const noexcept;
   void store_chunk(const Sum& sum, const Chunk& chunk, const uint64_t* sums)
       const noexcept;
@@ -268,13 +269,16 @@ void PlaceSums::keep() {
       kept += chunks_.size() * static_cast<size_t>(sum.window);
     }
   }
+  std::vector<bool> floats(outputs_);
   for (Sum& sum : sums_) {
     const Chunk& first = chunks_.front();
     sum.floats = sum.single && sum.along &&
         sum.window <= first.end - first.begin &&
         first.row_end - first.row >= kRowsAtOnce;
     scratch_ += sum.floats ? static_cast<size_t>(divide_up(sum.window, 2)) : 0;
+    floats[static_cast<size_t>(sum.output)] = sum.floats;
   }
+  passes_.add_in_floats(floats);
   kept_.reset(static_cast<uint64_t*>(allocate(kept * sizeof(uint64_t))));
 }
 
@@ -314,7 +318,6 @@ void PlaceSums::run_chunk(size_t number) const noexcept {
       reinterpret_cast<uint64_t*>(stages::thread_scratch(scratch_ * 8));
   uint64_t* sums[kMaxOutputs];
   float* floats[kMaxOutputs] = {};
-  bool is_floats[kMaxOutputs] = {}; // by output
   void* now[kMaxOutputs] = {};
   for (size_t k = 0; k < sums_.size(); ++k) {
     const Sum& sum = sums_[k];
@@ -322,34 +325,57 @@ void PlaceSums::run_chunk(size_t number) const noexcept {
     sums[k] = sum.apart ? scratch : kept_.get() + sum.kept + number * window;
     scratch += sum.apart ? window : 0;
     std::fill_n(sums[k], elements(sum, chunk), 0);
-    is_floats[sum.output] = sum.floats;
     if (sum.floats) {
       floats[k] = reinterpret_cast<float*>(scratch);
       scratch += divide_up(sum.window, 2);
       std::fill_n(floats[k], window, 0.0f);
     }
   }
-  for (int64_t row = chunk.row; row < chunk.row_end; ++row) {
+  for (int64_t row = chunk.row; row < chunk.row_end;) {
+    const int64_t end = rows_alike(chunk, row);
     for (size_t k = 0; k < sums_.size(); ++k) {
       const Sum& sum = sums_[k];
       now[sum.output] = sum.floats ? static_cast<void*>(floats[k])
                                    : sums[k] + element(sum, chunk, row);
     }
-    passes_.run(
-        row, chunk.begin, chunk.end, {.sums = now, .floats = is_floats});
-    const bool all = row + 1 == chunk.row_end;
+    if (columns_) {
+      passes_.run(row, chunk.begin, chunk.end, {.sums = now});
+    } else {
+      passes_.run_rows(row, end, {.sums = now});
+    }
+    const bool flush =
+        end == chunk.row_end || (end - chunk.row) % kRowsAtOnce == 0;
     for (size_t k = 0; k < sums_.size(); ++k) {
-      if (sums_[k].floats &&
-          (all || (row - chunk.row + 1) % kRowsAtOnce == 0)) {
+      if (sums_[k].floats && flush) {
         add_floats(sums_[k], floats[k], sums[k]);
       }
     }
+    row = end;
   }
   for (size_t k = 0; k < sums_.size(); ++k) {
     if (sums_[k].apart) {
       store_chunk(sums_[k], chunk, sums[k]);
     }
   }
+}
+
+// The end of the rows from this one on that add to the same elements, and of
+// those that are added in float32.
+int64_t PlaceSums::rows_alike(const Chunk& chunk, int64_t row) const {
+  if (columns_) {
+    return row + 1;
+  }
+  const int64_t groups = (row - chunk.row) / kRowsAtOnce + 1;
+  const int64_t most =
+      std::min(chunk.row_end, chunk.row + groups * kRowsAtOnce);
+  int64_t end = row + 1;
+  const auto alike = [&](const Sum& sum) {
+    return sum.floats || element(sum, chunk, end) == element(sum, chunk, row);
+  };
+  while (end < most && std::all_of(sums_.begin(), sums_.end(), alike)) {
+    ++end;
+  }
+  return end;
 }
 
 // What some rows gave, which then begin anew.

@@ -167,6 +167,28 @@ void finish(const Accumulator& a, void* out) noexcept {
   }
 }
 
+// Pairs of lanes, in an order that is fixed.
+template <Op kOp>
+void join(Accumulator& a, const Partial& part) noexcept {
+  double lanes[Partial::kLanes];
+  std::copy_n(part.lanes, Partial::kLanes, lanes);
+  for (int half = Partial::kLanes / 2; half > 0; half /= 2) {
+    for (int k = 0; k < half; ++k) {
+      const double x = lanes[k], y = lanes[k + half];
+      lanes[k] = kOp == Op::Sum ? x + y
+          : (kOp == Op::MaxOf)  ? std::max(x, y)
+                                : std::min(x, y);
+    }
+  }
+  if constexpr (kOp == Op::Sum) {
+    a.real += lanes[0];
+  } else {
+    constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+    const auto best = static_cast<float>(lanes[0]);
+    add_one<float, kOp>(a, part.nan ? kNan : best, 0);
+  }
+}
+
 template <Op kOp>
 ReduceOp reduction(Type type) {
   return with_register_type(type, [](auto x) {
@@ -229,6 +251,10 @@ ReduceOp find_reduction(Op op, Type type) {
     if (AddOp vectorised = vector_reduction(op)) {
       result.add = vectorised;
     }
+    result.join = op == Op::Sum ? &join<Op::Sum>
+        : op == Op::MaxOf       ? &join<Op::MaxOf>
+        : op == Op::MinOf       ? &join<Op::MinOf>
+                                : nullptr;
   }
   return result;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "zmlx/backend/cpu/loop/loop.h"
 #include "zmlx/lang/program.h"
 
 namespace zmlx::backend::cpu {
@@ -136,6 +137,8 @@ struct ReduceOp {
   void (*add)(const ReduceArgs&) noexcept = nullptr;
   /// Writes a uniform register: of the operand's type, U32 for Arg*.
   void (*finish)(const Accumulator&, void* out) noexcept = nullptr;
+  /// Takes in what a loop gave; of the float32 reductions that loops have.
+  void (*join)(Accumulator&, const Partial&) noexcept = nullptr;
 };
 ReduceOp find_reduction(lang::Op op, lang::Type type);
 

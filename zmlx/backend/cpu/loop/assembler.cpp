@@ -1,0 +1,407 @@
+// The loop around the operations.
+#include "zmlx/backend/cpu/loop/loop.h"
+
+#if ZMLX_ASSEMBLES
+#include "zmlx/backend/cpu/loop/assembler.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace zmlx::backend::cpu {
+
+using lang::Op;
+using lang::Type;
+using Kind = Loop::Value::Kind;
+
+namespace {
+
+constexpr size_t kCodeBytes = 64 * 1024;
+constexpr int kVectors = 32;
+// For the values of the operations at least.
+constexpr int kFewestFree = 12;
+constexpr int kMostKept = 14; // constants and uniform values
+
+// About how many instructions an operation takes.
+int weight(const Loop::Value& value) {
+  if (value.kind != Kind::Operation) {
+    return 0;
+  }
+  switch (value.instruction.op) {
+    case Op::Exp:
+    case Op::Log:
+    case Op::Sigmoid:
+    case Op::Tanh:
+    case Op::Erf:
+      return 20;
+    case Op::Div:
+    case Op::Sqrt:
+    case Op::Rsqrt:
+      return 6;
+    default:
+      return 1;
+  }
+}
+
+} // namespace
+
+LoopAssembler::LoopAssembler(const Loop& loop)
+    : CodeGenerator(kCodeBytes),
+      loop_(loop),
+      most_copies_(choose_copies()),
+      copies_(most_copies_),
+      state_(loop.values.size() * static_cast<size_t>(most_copies_)) {
+  choose_registers();
+  count_uses();
+  write();
+}
+
+// Two vectors together where that is little code. The order of a sum must not
+// depend on what else the loop does.
+int LoopAssembler::choose_copies() const {
+  if (!loop_.reductions.empty()) {
+    return 1;
+  }
+  int total = 0;
+  for (const auto& value : loop_.values) {
+    total += weight(value);
+  }
+  return total <= 45 ? 2 : 1;
+}
+
+void LoopAssembler::choose_registers() {
+  int next = kVectors;
+  for (size_t r = 0; r < loop_.reductions.size(); ++r) {
+    sums_.push_back(--next);
+  }
+  int mask = 7;
+  for (const auto& reduction : loop_.reductions) {
+    nans_.push_back(reduction.op == Op::Sum ? -1 : mask--);
+  }
+  kept_left_ = std::min(kMostKept, next - kFewestFree);
+  if (kept_left_ < 0 || mask < 4) {
+    throw Xbyak::Error(Xbyak::ERR_INTERNAL);
+  }
+  kept_first_ = next - kept_left_;
+  for (int v = kept_first_; v-- > 0;) {
+    free_vectors_.push_back(v);
+  }
+  for (; mask > 1; --mask) {
+    free_masks_.push_back(mask);
+  }
+  for (int place = 0; place < kStack; ++place) {
+    free_stack_.push_back(place);
+  }
+}
+
+void LoopAssembler::count_uses() {
+  total_uses_.assign(loop_.values.size(), 0);
+  for (const auto& value : loop_.values) {
+    for (int k = 0;
+         value.kind == Kind::Operation && k < lang::arity(value.instruction.op);
+         ++k) {
+      total_uses_[value.in[k]]++;
+    }
+  }
+  const auto count = [&](const auto& users) {
+    for (const auto& user : users) {
+      total_uses_[user.value]++;
+    }
+  };
+  count(loop_.stores);
+  count(loop_.reductions);
+  count(loop_.adds);
+}
+
+void LoopAssembler::write() {
+  const std::array saved = {rbx, r12, r13, r14, r15};
+  Xbyak::Label preamble, turn, check, rest, end;
+  push(rbp);
+  mov(rbp, rsp);
+  for (const auto& reg : saved) {
+    push(reg);
+  }
+  sub(rsp, kStack * kVectorBytes);
+  and_(rsp, -kVectorBytes);
+  jmp(preamble, T_NEAR);
+
+  align(32);
+  L(turn);
+  write_turn(most_copies_, false);
+  add(rax, kLanes * most_copies_);
+  L(check);
+  lea(rcx, ptr[rax + kLanes * most_copies_]);
+  cmp(rcx, rsi);
+  jle(turn, T_NEAR);
+
+  L(rest);
+  cmp(rax, rsi);
+  jge(end, T_NEAR);
+  mov(rcx, rsi);
+  sub(rcx, rax);
+  mov(r11d, -1);
+  bzhi(r11d, r11d, ecx);
+  kmovw(k1, r11d);
+  write_turn(1, true);
+  add(rax, kLanes);
+  jmp(rest, T_NEAR);
+
+  L(end);
+  write_end();
+  lea(rsp, ptr[rbp - static_cast<int>(saved.size() * sizeof(void*))]);
+  for (auto reg = saved.rbegin(); reg != saved.rend(); ++reg) {
+    pop(*reg);
+  }
+  pop(rbp);
+  vzeroupper();
+  ret();
+
+  write_late();
+  L(preamble); // at last, when it is known what the turns want
+  write_preamble();
+  jmp(check, T_NEAR);
+  write_data();
+}
+
+void LoopAssembler::write_turn(int copies, bool masked) {
+  copies_ = copies;
+  masked_ = masked;
+  for (size_t v = 0; v < loop_.values.size(); ++v) {
+    for (int c = 0; c < copies; ++c) {
+      state(static_cast<int>(v), c).uses = 0;
+    }
+    for (int c = 0; c < copies; ++c) {
+      state(static_cast<int>(v), c).uses += total_uses_[v];
+    }
+  }
+  write_fetches();
+  for (now_ = 0; now_ < static_cast<int>(loop_.values.size()); ++now_) {
+    if (loop_.values[now_].kind == Kind::Operation) {
+      for (int c = 0; c < copies; ++c) {
+        write_operation(now_, c);
+      }
+    }
+  }
+  for (size_t r = 0; r < loop_.reductions.size(); ++r) {
+    write_reduction(r);
+  }
+  for (const auto& add : loop_.adds) {
+    for (int c = 0; c < copies; ++c) {
+      write_add(add, c);
+      used(add.value, c);
+      pinned_.clear();
+    }
+  }
+  write_stores();
+}
+
+// A store may be into the memory that a value is read from.
+void LoopAssembler::write_stores() {
+  for (const auto& store : loop_.stores) {
+    for (int c = 0; c < copies_; ++c) {
+      if (loop_.values[store.value].kind == Kind::Each) {
+        vector(store.value, c);
+        pinned_.clear();
+      }
+    }
+  }
+  for (const auto& store : loop_.stores) {
+    for (int c = 0; c < copies_; ++c) {
+      write_store(store, c);
+      used(store.value, c);
+      pinned_.clear();
+    }
+  }
+}
+
+void LoopAssembler::write_store(const Loop::Store& store, int copy) {
+  if (loop_.values[store.value].type == Type::Bool) {
+    const Mask x = mask(store.value, copy);
+    const Temp own(*this);
+    const Zmm bits = own;
+    vpbroadcastd(bits | x | T_z, word(uint32_t{1}));
+    return write_stored(store, copy, bits);
+  }
+  write_stored(store, copy, vector(store.value, copy));
+}
+
+void LoopAssembler::write_stored(
+    const Loop::Store& store,
+    int copy,
+    const Zmm& x) {
+  const bool past = store.past_caches && !masked_;
+  const auto to = element(store.memory, store.stored, copy);
+  const auto into = masked_ ? to | k1 : to;
+  switch (store.stored) {
+    case Type::BF16:
+    case Type::F16: {
+      const Temp own(*this);
+      const Zmm half = own;
+      const Xbyak::Ymm narrow(half.getIdx());
+      if (store.stored == Type::F16) {
+        vcvtps2ph(narrow, x, 0);
+      } else {
+        narrow_to_bfloat16(half, x);
+      }
+      return past ? vmovntps(to, narrow) : vmovdqu16(into, narrow);
+    }
+    case Type::Bool:
+    case Type::U8:
+    case Type::I8:
+      return vpmovdb(into, x);
+    case Type::U16:
+    case Type::I16:
+      return vpmovdw(into, x);
+    default:
+      return past ? vmovntps(to, x) : vmovups(into, x);
+  }
+}
+
+void LoopAssembler::write_add(const Loop::Add& add, int copy) {
+  const Zmm x = vector(add.value, copy);
+  const Temp own_sum(*this);
+  const Zmm sum = own_sum;
+  if (add.floats) {
+    const auto at = element(add.memory, Type::F32, copy);
+    if (masked_) {
+      vmovups(sum | k1 | T_z, at);
+      vaddps(sum, sum, x);
+      return vmovups(at | k1, sum);
+    }
+    vaddps(sum, x, at);
+    return vmovups(at, sum);
+  }
+  const Temp own_half(*this);
+  const Zmm half = own_half;
+  const Xbyak::Ymm narrow(half.getIdx());
+  const TempMask own_some(*this);
+  const Mask some = own_some;
+  for (int k = 0; k < 2; ++k) {
+    const auto at =
+        ptr[base(add.memory) + rax * 8 + (2 * copy + k) * kVectorBytes];
+    vextractf32x8(narrow, x, static_cast<uint8_t>(k));
+    vcvtps2pd(half, narrow);
+    if (masked_) {
+      kshiftrw(some, k1, static_cast<uint8_t>(8 * k));
+      vmovupd(sum | some | T_z, at);
+      vaddpd(sum, sum, half);
+      vmovupd(at | some, sum);
+    } else {
+      vaddpd(sum, half, at);
+      vmovupd(at, sum);
+    }
+  }
+}
+
+void LoopAssembler::write_reduction(size_t number) {
+  const auto& it = loop_.reductions[number];
+  const Zmm sum(sums_[number]);
+  const Zmm into = masked_ ? sum | k1 : sum;
+  if (it.op == Op::Sum) {
+    with_operand(it.value, 0, [&](const auto& x) { vaddps(into, sum, x); });
+  } else {
+    const Zmm x = vector(it.value, 0);
+    it.op == Op::MaxOf ? vmaxps(into, x, sum) : vminps(into, x, sum);
+    const TempMask own(*this);
+    const Mask nan = own;
+    vcmpunordps(masked_ ? nan | k1 : nan, x, x);
+    korw(Mask(nans_[number]), Mask(nans_[number]), nan);
+  }
+  used(it.value, 0);
+  pinned_.clear();
+}
+
+void LoopAssembler::write_fetches() {
+  for (const auto& fetch : loop_.fetches) {
+    const auto size = static_cast<int>(lang::size_of(fetch.stored));
+    const int bytes = copies_ * kLanes * size;
+    for (int at = 0; at < bytes; at += kVectorBytes) {
+      prefetcht1(ptr[base(fetch.memory) + rax * size + at]);
+    }
+  }
+}
+
+void LoopAssembler::write_preamble() {
+  for (const auto& [memory, reg] : bases_) {
+    mov(Xbyak::Reg64(reg), ptr[rdi + memory * 8]);
+  }
+  for (const auto& [value, reg] : once_) {
+    mov(r11, ptr[rdi + loop_.values[value].memory * 8]);
+    vmovups(Zmm(reg), ptr[r11]);
+  }
+  for (const auto& [bits, reg] : constants_) {
+    vbroadcastss(Zmm(reg), word(bits));
+  }
+  for (const auto& [divisor, reg] : reciprocals_) {
+    const auto& value = loop_.values[divisor];
+    const int own = value.kind == Kind::Once ? once_.at(divisor)
+                                             : constants_.at(bits_of(value));
+    write_reciprocal(Zmm(reg), Zmm(own));
+  }
+  for (size_t s = 0; s < sums_.size(); ++s) {
+    const Op op = loop_.reductions[s].op;
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    const Zmm sum(sums_[s]);
+    if (op == Op::Sum) {
+      vxorps(sum, sum, sum);
+    } else {
+      vbroadcastss(sum, word(op == Op::MaxOf ? -kInfinity : kInfinity));
+    }
+  }
+  for (const int nan : nans_) {
+    if (nan >= 0) {
+      kxorw(Mask(nan), Mask(nan), Mask(nan));
+    }
+  }
+  xor_(eax, eax);
+}
+
+// NaN where the division by it needs more than that.
+void LoopAssembler::write_reciprocal(const Zmm& to, const Zmm& divisor) {
+  const Zmm size(0);
+  vbroadcastss(to, word(1.0f));
+  vdivps(to, to, divisor);
+  vandps(size, divisor, number(uint32_t{0x7FFFFFFF}));
+  vbroadcastss(Zmm(1), word(1e-30f));
+  vcmpps(k1, size, Zmm(1), 17); // less
+  vbroadcastss(to | k1, word(std::numeric_limits<float>::quiet_NaN()));
+  vbroadcastss(Zmm(1), word(1e30f));
+  vcmpps(k1, Zmm(1), size, 17);
+  vbroadcastss(to | k1, word(std::numeric_limits<float>::quiet_NaN()));
+}
+
+void LoopAssembler::write_end() {
+  for (size_t r = 0; r < loop_.reductions.size(); ++r) {
+    mov(r11, ptr[rdi + loop_.reductions[r].memory * 8]);
+    vmovups(ptr[r11], Zmm(sums_[r]));
+    if (nans_[r] >= 0) {
+      kmovw(ecx, Mask(nans_[r]));
+      mov(dword[r11 + static_cast<int>(offsetof(Partial, nan))], ecx);
+    }
+  }
+}
+
+void LoopAssembler::write_late() {
+  for (const auto& late : late_) {
+    L(late->begin);
+    late->write();
+    jmp(late->back, T_NEAR);
+  }
+}
+
+void LoopAssembler::write_data() {
+  align(64);
+  for (const auto& [values, label] : tables_) {
+    L(*label);
+    for (int k = 0; k < kLanes; ++k) {
+      dd(std::bit_cast<uint32_t>(values[k]));
+    }
+  }
+  for (const auto& [bits, label] : numbers_) {
+    L(*label);
+    dd(bits);
+  }
+}
+
+} // namespace zmlx::backend::cpu
+
+#endif // ZMLX_ASSEMBLES

@@ -1,0 +1,208 @@
+#pragma once
+
+#include <bit>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include <xbyak/xbyak.h>
+#include <xbyak/xbyak_util.h>
+
+#include "zmlx/backend/cpu/loop/loop.h"
+
+namespace zmlx::backend::cpu {
+
+/// Writes the code of a Loop for AVX-512: `copies` vectors of 16 places a
+/// turn, then one by one, the last under a mask.
+class LoopAssembler : public Xbyak::CodeGenerator {
+ public:
+  /// Xbyak::Error where the loop does not fit.
+  explicit LoopAssembler(const Loop& loop);
+
+ private:
+  using Zmm = Xbyak::Zmm;
+  using Mask = Xbyak::Opmask;
+  using Op = lang::Op;
+  using Type = lang::Type;
+
+  static constexpr int kLanes = 16;
+  static constexpr int kVectorBytes = 64;
+  static constexpr int kStack = 64; // vectors
+  static constexpr uint8_t kToNearest = 8, kDown = 9, kUp = 10;
+
+  // One vector of a value: where it is, and who still wants it.
+  struct Copy {
+    enum class At : uint8_t { Nowhere, Vector, Mask, Stack };
+    At at = At::Nowhere;
+    int number = -1; // of the register, or the place on the stack
+    int uses = 0; // that are still to come in this turn
+  };
+
+  /// A vector register for as long as it lives.
+  class Temp {
+   public:
+    explicit Temp(LoopAssembler& of) : of_(of), zmm_(of.take_vector()) {}
+    Temp(const Temp&) = delete;
+    Temp& operator=(const Temp&) = delete;
+    ~Temp() {
+      of_.free_vectors_.push_back(zmm_.getIdx());
+    }
+    operator const Zmm&() const { // NOLINT: it is that register
+      return zmm_;
+    }
+
+   private:
+    LoopAssembler& of_;
+    Zmm zmm_;
+  };
+
+  class TempMask {
+   public:
+    explicit TempMask(LoopAssembler& of) : of_(of), mask_(of.take_mask()) {}
+    TempMask(const TempMask&) = delete;
+    TempMask& operator=(const TempMask&) = delete;
+    ~TempMask() {
+      of_.free_masks_.push_back(mask_.getIdx());
+    }
+    operator const Mask&() const { // NOLINT: it is that register
+      return mask_;
+    }
+
+   private:
+    LoopAssembler& of_;
+    Mask mask_;
+  };
+
+  // The loop, in assembler.cpp.
+  int choose_copies() const;
+  void choose_registers();
+  void write();
+  void write_turn(int copies, bool masked);
+  void write_stores();
+  void write_store(const Loop::Store& store, int copy);
+  void write_add(const Loop::Add& add, int copy);
+  void write_stored(const Loop::Store& store, int copy, const Zmm& x);
+  void write_reduction(size_t number);
+  void write_fetches();
+  void write_preamble();
+  void write_reciprocal(const Zmm& to, const Zmm& divisor);
+  void write_end();
+  void write_late();
+  void write_data();
+  void count_uses();
+
+  // Values and registers, in registers.cpp.
+  Xbyak::Reg64 base(int memory);
+  Xbyak::Address element(int memory, Type stored, int copy);
+  Zmm take_vector();
+  Mask take_mask();
+  void spill_vector();
+  void spill_mask();
+  void place(int value, int copy, const Zmm& zmm);
+  void place(int value, int copy, const Mask& mask);
+  Zmm vector(int value, int copy); // pinned until the operation ends
+  Mask mask(int value, int copy);
+  void read(const Loop::Value& value, int copy, const Zmm& to);
+  bool stays_in_memory(int value, int copy);
+  Xbyak::Address in_memory(int value, int copy);
+  /// f(register), or f(memory) where this operation alone reads it from there.
+  template <typename F>
+  void with_operand(int value, int copy, F f) {
+    if (stays_in_memory(value, copy)) {
+      f(in_memory(value, copy));
+    } else {
+      f(vector(value, copy));
+    }
+  }
+  /// f(register with the constant in every lane).
+  template <typename F>
+  void with_constant(float value, F f) {
+    const auto bits = std::bit_cast<uint32_t>(value);
+    const int kept = keep_constant(bits);
+    if (kept >= 0) {
+      return f(Zmm(kept));
+    }
+    const Temp own(*this);
+    vbroadcastss(own, word(bits));
+    f(own);
+  }
+  void used(int value, int copy);
+  void release(Copy& copy);
+  Copy& state(int value, int copy);
+  int next_use(int value) const;
+  static uint32_t bits_of(const Loop::Value& number);
+  int keep_vector(); // -1 where none is left
+  int keep_constant(uint32_t bits);
+  int keep_once(int value);
+  int keep_reciprocal(int divisor);
+  Xbyak::Label& label_of(uint32_t bits);
+  Xbyak::Address word(uint32_t bits); // in memory
+  Xbyak::Address word(float value);
+  Xbyak::Address number(uint32_t bits); // in memory, for every lane
+  Xbyak::Address number(float value);
+  Xbyak::Address table(const float (&values)[16]);
+
+  // One operation on one copy, in operations.cpp.
+  void write_operation(int value, int copy);
+  void write_float(const Loop::Value& value, int self, int copy);
+  void write_integer(const Loop::Value& value, int self, int copy);
+  void write_compare(const Loop::Value& value, int self, int copy);
+  void write_logic(const Loop::Value& value, int self, int copy);
+  void write_select(const Loop::Value& value, int self, int copy);
+  void write_cast(const Loop::Value& value, int self, int copy);
+  void write_as(const Loop::Value& value, int self, int copy);
+  void write_extreme(const Loop::Value& value, int self, int copy);
+  void write_divide(const Loop::Value& value, int self, int copy);
+  void divide_by_one(
+      const Zmm& to,
+      const Zmm& x,
+      const Zmm& y,
+      const Zmm& reciprocal);
+  void round_to_bfloat16(const Zmm& to, const Zmm& x, const Mask& nan);
+  void narrow_to_bfloat16(const Zmm& to, const Zmm& x);
+  void jump_if_any(const Mask& mask, std::function<void()> write);
+
+  // Functions of a vector, in functions.cpp. `x` may not be `to`.
+  void exp(const Zmm& to, const Zmm& x);
+  void sigmoid(const Zmm& to, const Zmm& x);
+  void tanh(const Zmm& to, const Zmm& x);
+  void log(const Zmm& to, const Zmm& x);
+  void erf(const Zmm& to, const Zmm& x);
+  void clamp(const Zmm& to, const Zmm& x, float least, float most);
+  void reduce_by_log2(const Zmm& n, const Zmm& r, const Zmm& x, float parts);
+  void reduce_to_power(const Zmm& n, const Zmm& s, const Zmm& r, float parts);
+  void polynomial(const Zmm& p, const Zmm& x, std::initializer_list<float> c);
+
+  const Loop loop_;
+  int most_copies_;
+  int copies_; // of this turn
+  bool masked_ = false;
+  const bool has_bfloat16_ =
+      Xbyak::util::Cpu().has(Xbyak::util::Cpu::tAVX512_BF16);
+
+  std::vector<Copy> state_; // of value v, copy c: v most_copies_ + c
+  std::vector<int> total_uses_;
+  std::vector<int> pinned_;
+  std::vector<int> free_vectors_;
+  std::vector<int> free_masks_;
+  std::vector<int> free_stack_;
+  std::map<int, int> bases_; // memory: register
+  std::map<uint32_t, int> constants_; // bits: register
+  std::map<int, int> once_; // value: register
+  std::map<int, int> reciprocals_; // divisor: register
+  std::vector<int> sums_; // by reduction
+  std::vector<int> nans_; // masks, by reduction
+  int kept_first_ = 0; // registers that the loop may keep
+  int kept_left_ = 0; // how many of them are free
+  int now_ = 0; // the value that is written
+
+  struct Late { // what is rarely run: from a jump to where it goes on
+    Xbyak::Label begin, back;
+    std::function<void()> write;
+  };
+  std::vector<std::unique_ptr<Late>> late_;
+  std::map<uint32_t, std::unique_ptr<Xbyak::Label>> numbers_;
+  std::map<const float*, std::unique_ptr<Xbyak::Label>> tables_;
+};
+
+} // namespace zmlx::backend::cpu

@@ -1,0 +1,132 @@
+#include "zmlx/backend/cpu/loop/loop.h"
+
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "zmlx/backend/cpu/targets.h"
+
+#include <hwy/highway.h>
+
+#if ZMLX_ASSEMBLES
+#include "zmlx/backend/cpu/loop/assembler.h"
+#endif
+
+namespace zmlx::backend::cpu {
+
+bool assembles(lang::Type stored) {
+  using lang::Type;
+  return stored != Type::F64 && stored != Type::I64 && stored != Type::U64;
+}
+
+#if ZMLX_ASSEMBLES
+
+namespace {
+
+// So many loops are kept for those who ask for the same again.
+constexpr size_t kMostKept = 1024;
+
+class Assembled : public LoopCode {
+ public:
+  explicit Assembled(const Loop& loop) : assembler_(loop) {
+    assembler_.setProtectModeRE();
+    run = assembler_.getCode<LoopFunction>();
+  }
+
+ private:
+  LoopAssembler assembler_;
+};
+
+// What makes loops equal, as bytes.
+class Key {
+ public:
+  template <typename... T>
+  void add(T... numbers) {
+    (text_.append(reinterpret_cast<const char*>(&numbers), sizeof(T)), ...);
+  }
+  std::string take() {
+    return std::move(text_);
+  }
+
+ private:
+  std::string text_;
+};
+
+std::string key_of(const Loop& loop) {
+  Key key;
+  key.add(loop.values.size(), loop.stores.size(), loop.reductions.size());
+  key.add(loop.adds.size(), loop.fetches.size(), loop.memories);
+  for (const auto& v : loop.values) {
+    const auto& i = v.instruction;
+    key.add(v.kind, v.type, v.stored, v.memory, v.in[0], v.in[1], v.in[2]);
+    key.add(i.op, i.from, i.rounded, i.value);
+  }
+  for (const auto& s : loop.stores) {
+    key.add(s.value, s.memory, s.stored, s.past_caches);
+  }
+  for (const auto& r : loop.reductions) {
+    key.add(r.op, r.value, r.memory);
+  }
+  for (const auto& a : loop.adds) {
+    key.add(a.value, a.memory, a.floats);
+  }
+  for (const auto& f : loop.fetches) {
+    key.add(f.memory, f.stored);
+  }
+  return key.take();
+}
+
+std::shared_ptr<const LoopCode> make(const Loop& loop) {
+  try {
+    return std::make_shared<Assembled>(loop);
+  } catch (const Xbyak::Error&) {
+    return nullptr;
+  }
+}
+
+// Whether memory may be written and then executed.
+bool may_execute() {
+  static const bool may = [] {
+    Loop nothing;
+    return make(nothing) != nullptr;
+  }();
+  return may;
+}
+
+} // namespace
+
+bool assembles() {
+  return (hwy::SupportedTargets() & HWY_AVX3) != 0 && may_execute();
+}
+
+std::shared_ptr<const LoopCode> assemble(const Loop& loop) {
+  static std::mutex mutex;
+  static std::unordered_map<std::string, std::shared_ptr<const LoopCode>> kept;
+  const std::string key = key_of(loop);
+  const std::lock_guard lock(mutex);
+  if (const auto found = kept.find(key); found != kept.end()) {
+    return found->second;
+  }
+  if (kept.size() >= kMostKept) {
+    kept.clear(); // what runs has its own
+  }
+  return kept.emplace(key, make(loop)).first->second;
+}
+
+#else
+
+bool assembles() {
+  return false;
+}
+
+bool assembles(const lang::Instruction& /*operation*/) {
+  return false;
+}
+
+std::shared_ptr<const LoopCode> assemble(const Loop& /*loop*/) {
+  return nullptr;
+}
+
+#endif // ZMLX_ASSEMBLES
+
+} // namespace zmlx::backend::cpu

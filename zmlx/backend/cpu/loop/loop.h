@@ -1,0 +1,110 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "zmlx/lang/program.h"
+
+/// Whether there is an assembler for what is compiled.
+#if defined(__x86_64__) && defined(__unix__)
+#define ZMLX_ASSEMBLES 1
+#else
+#define ZMLX_ASSEMBLES 0
+#endif
+
+namespace zmlx::backend::cpu {
+
+/// One loop over places that is assembled for the machine it runs on: what its
+/// values are made of stays in vector registers, nothing is stored between.
+///
+/// Loops read and write memories, which are pointers given by number when they
+/// run. A value is of type F32, I32, U32 or Bool; a Bool in memory is int32.
+struct Loop {
+  struct Value {
+    enum class Kind : uint8_t {
+      Each, // the element of a memory at this place
+      Once, // what a memory holds 16 times, as a uniform register does
+      Number, // `instruction.value`
+      Operation, // `instruction` on the values `in`
+    };
+    Kind kind;
+    lang::Type type;
+    lang::Type stored = lang::Type::F32; // Each: of the memory's elements
+    int memory = -1;
+    lang::Instruction instruction{}; // Operation: op, from, rounded
+    std::array<int, 3> in{-1, -1, -1};
+  };
+
+  /// The value at each place, rounded to `stored`. `past_caches`: the memory is
+  /// aligned to 64 bytes and is not read soon.
+  struct Store {
+    int value;
+    int memory;
+    lang::Type stored;
+    bool past_caches = false;
+  };
+
+  /// A reduction of F32 values into a Partial.
+  struct Reduction {
+    lang::Op op; // Sum, MaxOf or MinOf
+    int value;
+    int memory;
+  };
+
+  /// The value, F32, added to the float or the double at each place.
+  struct Add {
+    int value;
+    int memory;
+    bool floats = false;
+  };
+
+  /// Memory that will be read soon, fetched into L2 while the loop runs. What
+  /// the loop itself reads the machine fetches well enough.
+  struct Fetch {
+    int memory;
+    lang::Type stored;
+  };
+
+  std::vector<Value> values; // operands first
+  std::vector<Store> stores;
+  std::vector<Reduction> reductions;
+  std::vector<Add> adds;
+  std::vector<Fetch> fetches;
+  int memories = 0;
+};
+
+/// What a reduction is when the loop ends: lanes that the caller joins, and
+/// whether one of the values was NaN (of a maximum or minimum, whose lanes do
+/// not hold it).
+struct alignas(64) Partial {
+  static constexpr int kLanes = 16;
+  float lanes[kLanes];
+  int32_t nan;
+};
+
+/// The number of places goes from 0 up; memories may be of any alignment.
+using LoopFunction = void (*)(void* const* memories, int64_t places);
+
+/// Machine code that lives as long as somebody has it.
+class LoopCode {
+ public:
+  virtual ~LoopCode() = default;
+  LoopFunction run = nullptr;
+};
+
+/// Whether this machine runs assembled loops: x86 with AVX-512, and memory that
+/// may be executed.
+bool assembles();
+/// Whether an operation may be part of one. Its operands have compute types
+/// `from`.
+bool assembles(const lang::Instruction& operation);
+/// Whether memory of this type may be read and written by one.
+bool assembles(lang::Type stored);
+
+/// The code of a loop, the same for equal loops; null where it takes more
+/// registers or memories than there are.
+std::shared_ptr<const LoopCode> assemble(const Loop& loop);
+
+} // namespace zmlx::backend::cpu

@@ -1,0 +1,443 @@
+// The operations of a loop, each on one vector.
+#include "zmlx/backend/cpu/loop/loop.h"
+
+#if ZMLX_ASSEMBLES
+#include <bit>
+#include <cmath>
+
+#include "zmlx/backend/cpu/loop/assembler.h"
+
+namespace zmlx::backend::cpu {
+
+using lang::Op;
+using lang::Type;
+
+namespace {
+
+enum Compare : uint8_t {
+  kEqual = 0,
+  kUnordered = 3,
+  kNotEqual = 4, // true where one is NaN
+  kLess = 17,
+  kLessEqual = 18,
+  kNotLess = 29, // false where one is NaN: greater or equal
+};
+
+// Of integers.
+uint8_t integer_compare(Op op) {
+  return op == Op::Equal ? 0 : op == Op::Less ? 1 : op == Op::LessEqual ? 2 : 4;
+}
+
+uint8_t float_compare(Op op) {
+  return op == Op::Equal    ? kEqual
+      : op == Op::Less      ? kLess
+      : op == Op::LessEqual ? kLessEqual
+                            : kNotEqual;
+}
+
+bool is_compare(Op op) {
+  return op == Op::Less || op == Op::LessEqual || op == Op::Equal ||
+      op == Op::NotEqual;
+}
+
+bool is_logic(Op op) {
+  return op == Op::And || op == Op::Or || op == Op::Not;
+}
+
+bool is_word(Type type) {
+  return type == Type::I32 || type == Type::U32;
+}
+
+bool assembles_float(Op op) {
+  switch (op) {
+    case Op::Neg:
+    case Op::Abs:
+    case Op::Exp:
+    case Op::Log:
+    case Op::Sqrt:
+    case Op::Rsqrt:
+    case Op::Tanh:
+    case Op::Sigmoid:
+    case Op::Erf:
+    case Op::Floor:
+    case Op::Ceil:
+    case Op::Round:
+    case Op::Add:
+    case Op::Sub:
+    case Op::Mul:
+    case Op::Div:
+    case Op::Max:
+    case Op::Min:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool assembles_word(Op op) {
+  switch (op) {
+    case Op::Add:
+    case Op::Sub:
+    case Op::Mul:
+    case Op::BitAnd:
+    case Op::BitOr:
+    case Op::BitXor:
+    case Op::Shl:
+    case Op::Shr:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool assembles_cast(Type from, Type to) {
+  return from == Type::Bool ? to == Type::F32 || is_word(to)
+      : from == Type::F32   ? to == Type::I32 || to == Type::Bool
+      : is_word(from)       ? to == Type::F32 || is_word(to) || to == Type::Bool
+                            : false;
+}
+
+} // namespace
+
+bool assembles(const lang::Instruction& i) {
+  if (is_compare(i.op)) {
+    return i.from == Type::F32 || is_word(i.from);
+  }
+  if (is_logic(i.op)) {
+    return i.from == Type::Bool;
+  }
+  switch (i.op) {
+    case Op::Select:
+      return i.type == Type::F32 || is_word(i.type);
+    case Op::Cast:
+      return assembles_cast(i.from, i.type);
+    case Op::As:
+      return i.type == Type::F32 &&
+          (i.rounded == Type::BF16 || i.rounded == Type::F16);
+    default:
+      return i.type == Type::F32 ? assembles_float(i.op)
+          : is_word(i.type)      ? assembles_word(i.op)
+                                 : false;
+  }
+}
+
+void LoopAssembler::write_operation(int self, int copy) {
+  const Loop::Value& value = loop_.values[self];
+  const auto& it = value.instruction;
+  if (is_compare(it.op)) {
+    write_compare(value, self, copy);
+  } else if (is_logic(it.op)) {
+    write_logic(value, self, copy);
+  } else if (it.op == Op::Select) {
+    write_select(value, self, copy);
+  } else if (it.op == Op::Cast) {
+    write_cast(value, self, copy);
+  } else if (it.op == Op::As) {
+    write_as(value, self, copy);
+  } else if (it.op == Op::Max || it.op == Op::Min) {
+    write_extreme(value, self, copy);
+  } else if (it.op == Op::Div) {
+    write_divide(value, self, copy);
+  } else if (it.type == Type::F32) {
+    write_float(value, self, copy);
+  } else {
+    write_integer(value, self, copy);
+  }
+  pinned_.clear();
+  for (int k = 0; k < lang::arity(it.op); ++k) {
+    used(value.in[k], copy);
+  }
+}
+
+void LoopAssembler::write_float(const Loop::Value& value, int self, int copy) {
+  const Op op = value.instruction.op;
+  if (lang::arity(op) == 2) {
+    const bool swap = op != Op::Sub && stays_in_memory(value.in[0], copy);
+    const Zmm x = vector(value.in[swap], copy);
+    const Zmm to = take_vector();
+    with_operand(value.in[!swap], copy, [&](const auto& y) {
+      if (op == Op::Add) {
+        vaddps(to, x, y);
+      } else if (op == Op::Sub) {
+        vsubps(to, x, y);
+      } else {
+        vmulps(to, x, y);
+      }
+    });
+    return place(self, copy, to);
+  }
+  const Zmm x = vector(value.in[0], copy), to = take_vector();
+  switch (op) {
+    case Op::Neg:
+      vxorps(to, x, number(uint32_t{0x80000000}));
+      break;
+    case Op::Abs:
+      vandps(to, x, number(uint32_t{0x7FFFFFFF}));
+      break;
+    case Op::Exp:
+      exp(to, x);
+      break;
+    case Op::Log:
+      log(to, x);
+      break;
+    case Op::Sqrt:
+      vsqrtps(to, x);
+      break;
+    case Op::Rsqrt: {
+      const Temp root(*this);
+      vsqrtps(root, x);
+      vbroadcastss(to, word(1.0f));
+      vdivps(to, to, root);
+      break;
+    }
+    case Op::Tanh:
+      tanh(to, x);
+      break;
+    case Op::Sigmoid:
+      sigmoid(to, x);
+      break;
+    case Op::Erf:
+      erf(to, x);
+      break;
+    case Op::Floor:
+      vrndscaleps(to, x, kDown);
+      break;
+    case Op::Ceil:
+      vrndscaleps(to, x, kUp);
+      break;
+    case Op::Round:
+      vrndscaleps(to, x, kToNearest);
+      break;
+    default:
+      throw Xbyak::Error(Xbyak::ERR_INTERNAL);
+  }
+  place(self, copy, to);
+}
+
+void LoopAssembler::write_integer(
+    const Loop::Value& value,
+    int self,
+    int copy) {
+  const Zmm x = vector(value.in[0], copy), to = take_vector();
+  const bool is_signed = value.type == Type::I32;
+  with_operand(value.in[1], copy, [&](const auto& y) {
+    switch (value.instruction.op) {
+      case Op::Add:
+        return vpaddd(to, x, y);
+      case Op::Sub:
+        return vpsubd(to, x, y);
+      case Op::Mul:
+        return vpmulld(to, x, y);
+      case Op::BitAnd:
+        return vpandd(to, x, y);
+      case Op::BitOr:
+        return vpord(to, x, y);
+      case Op::BitXor:
+        return vpxord(to, x, y);
+      case Op::Shl: // counts outside the width shift everything out
+        return vpsllvd(to, x, y);
+      default:
+        return is_signed ? vpsravd(to, x, y) : vpsrlvd(to, x, y);
+    }
+  });
+  place(self, copy, to);
+}
+
+void LoopAssembler::write_compare(
+    const Loop::Value& value,
+    int self,
+    int copy) {
+  const auto& it = value.instruction;
+  const Zmm x = vector(value.in[0], copy);
+  const Mask to = take_mask();
+  with_operand(value.in[1], copy, [&](const auto& y) {
+    if (it.from == Type::F32) {
+      vcmpps(to, x, y, float_compare(it.op));
+    } else if (it.from == Type::I32) {
+      vpcmpd(to, x, y, integer_compare(it.op));
+    } else {
+      vpcmpud(to, x, y, integer_compare(it.op));
+    }
+  });
+  place(self, copy, to);
+}
+
+void LoopAssembler::write_logic(const Loop::Value& value, int self, int copy) {
+  const Op op = value.instruction.op;
+  const Mask x = mask(value.in[0], copy);
+  if (op == Op::Not) {
+    const Mask to = take_mask();
+    knotw(to, x);
+    return place(self, copy, to);
+  }
+  const Mask y = mask(value.in[1], copy), to = take_mask();
+  if (op == Op::And) {
+    kandw(to, x, y);
+  } else {
+    korw(to, x, y);
+  }
+  place(self, copy, to);
+}
+
+void LoopAssembler::write_select(const Loop::Value& value, int self, int copy) {
+  const Mask condition = mask(value.in[0], copy);
+  const Zmm no = vector(value.in[2], copy), to = take_vector();
+  with_operand(value.in[1], copy, [&](const auto& yes) {
+    vblendmps(to | condition, no, yes);
+  });
+  place(self, copy, to);
+}
+
+void LoopAssembler::write_cast(const Loop::Value& value, int self, int copy) {
+  const Type from = value.instruction.from, type = value.type;
+  if (from == Type::Bool) {
+    const Mask x = mask(value.in[0], copy);
+    const Zmm to = take_vector();
+    const auto one = type == Type::F32 ? word(1.0f) : word(uint32_t{1});
+    vbroadcastss(to | x | T_z, one);
+    return place(self, copy, to);
+  }
+  const Zmm x = vector(value.in[0], copy);
+  if (type == Type::Bool) {
+    const Mask to = take_mask();
+    if (from == Type::F32) {
+      const Temp zero(*this);
+      vxorps(zero, zero, zero);
+      vcmpps(to, x, zero, kNotEqual);
+    } else {
+      vptestmd(to, x, x);
+    }
+    return place(self, copy, to);
+  }
+  const Zmm to = take_vector();
+  if (from == Type::F32) { // beyond the range its end, and 0 for NaN
+    const TempMask own(*this);
+    const Mask wrong = own;
+    vcvttps2dq(to, x);
+    vcmpps(wrong, x, number(0x1p31f), kNotLess);
+    vpbroadcastd(to | wrong, word(uint32_t{0x7FFFFFFF}));
+    vcmpps(wrong, x, x, kUnordered);
+    vpxord(to | wrong, to, to);
+  } else if (type == Type::F32) {
+    from == Type::I32 ? vcvtdq2ps(to, x) : vcvtudq2ps(to, x);
+  } else {
+    vmovaps(to, x);
+  }
+  place(self, copy, to);
+}
+
+void LoopAssembler::write_as(const Loop::Value& value, int self, int copy) {
+  const Zmm x = vector(value.in[0], copy), to = take_vector();
+  if (value.instruction.rounded == Type::BF16) {
+    const TempMask nan(*this);
+    round_to_bfloat16(to, x, nan);
+    vpandd(to, to, number(uint32_t{0xFFFF0000}));
+  } else {
+    const Xbyak::Ymm half(to.getIdx());
+    vcvtps2ph(half, x, 0);
+    vcvtph2ps(to, half);
+  }
+  place(self, copy, to);
+}
+
+// The upper halves are what is rounded, to nearest even; NaN stays one.
+void LoopAssembler::round_to_bfloat16(
+    const Zmm& to,
+    const Zmm& x,
+    const Mask& nan) {
+  vcmpps(nan, x, x, kUnordered);
+  vpsrld(to, x, 16);
+  vpandd(to, to, number(uint32_t{1}));
+  vpaddd(to, to, x);
+  vpaddd(to, to, number(uint32_t{0x7FFF}));
+  vpord(to | nan, x, number(uint32_t{0x400000}));
+}
+
+// The low half is what is stored. The machine's own conversion takes subnormal
+// numbers for zero.
+void LoopAssembler::narrow_to_bfloat16(const Zmm& to, const Zmm& x) {
+  const TempMask own(*this);
+  const Mask mask = own;
+  const Xbyak::Ymm half(to.getIdx());
+  const auto exactly = [=, this] {
+    round_to_bfloat16(to, x, mask);
+    vpsrld(to, to, 16);
+    vpmovdw(half, to);
+  };
+  if (!has_bfloat16_) {
+    return exactly();
+  }
+  constexpr uint8_t kSubnormal = 0x20;
+  vcvtneps2bf16(half, x);
+  vfpclassps(mask, x, kSubnormal);
+  jump_if_any(mask, exactly);
+}
+
+void LoopAssembler::jump_if_any(const Mask& mask, std::function<void()> write) {
+  auto& late = late_.emplace_back(std::make_unique<Late>());
+  late->write = std::move(write);
+  kortestw(mask, mask);
+  jnz(late->begin, T_NEAR);
+  L(late->back);
+}
+
+// The machine gives the second operand where one is NaN.
+void LoopAssembler::write_extreme(
+    const Loop::Value& value,
+    int self,
+    int copy) {
+  const Zmm x = vector(value.in[0], copy), to = take_vector();
+  const TempMask own(*this);
+  const Mask nan = own;
+  with_operand(value.in[1], copy, [&](const auto& y) {
+    value.instruction.op == Op::Max ? vmaxps(to, x, y) : vminps(to, x, y);
+  });
+  vcmpps(nan, x, x, kUnordered);
+  vmovaps(to | nan, x);
+  place(self, copy, to);
+}
+
+void LoopAssembler::write_divide(const Loop::Value& value, int self, int copy) {
+  const int divisor = value.in[1];
+  const Zmm x = vector(value.in[0], copy);
+  const auto kind = loop_.values[divisor].kind;
+  if (kind == Loop::Value::Kind::Once || kind == Loop::Value::Kind::Number) {
+    const int y = kind == Loop::Value::Kind::Once
+        ? keep_once(divisor)
+        : keep_constant(bits_of(loop_.values[divisor]));
+    const int r = y < 0 ? -1 : keep_reciprocal(divisor);
+    if (r >= 0) {
+      const Zmm to = take_vector();
+      divide_by_one(to, x, Zmm(y), Zmm(r));
+      return place(self, copy, to);
+    }
+  }
+  const Zmm to = take_vector();
+  with_operand(divisor, copy, [&](const auto& y) { vdivps(to, x, y); });
+  place(self, copy, to);
+}
+
+// By the reciprocal, and a correction by what is left (see vector_math-inl.h).
+// What that cannot do, the reciprocal itself being NaN included, is divided
+// after all, apart from the loop.
+void LoopAssembler::divide_by_one(
+    const Zmm& to,
+    const Zmm& x,
+    const Zmm& y,
+    const Zmm& reciprocal) {
+  const Temp rest(*this), sign(*this);
+  vmulps(to, x, reciprocal);
+  vandps(sign, to, number(uint32_t{0x80000000}));
+  vmovaps(rest, x);
+  vfnmadd231ps(rest, to, y);
+  vfmadd231ps(to, rest, reciprocal);
+  vorps(to, to, sign); // of an exact 0
+  const TempMask own(*this);
+  const Mask lost = own;
+  vcmpps(lost, to, to, kUnordered);
+  jump_if_any(lost, [=, this] { vdivps(to, x, y); });
+}
+
+} // namespace zmlx::backend::cpu
+
+#endif // ZMLX_ASSEMBLES

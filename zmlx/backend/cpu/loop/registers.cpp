@@ -1,0 +1,359 @@
+// Where the values of a loop are.
+#include "zmlx/backend/cpu/loop/loop.h"
+
+#if ZMLX_ASSEMBLES
+#include <algorithm>
+#include <bit>
+
+#include "zmlx/backend/cpu/loop/assembler.h"
+
+namespace zmlx::backend::cpu {
+
+using Xbyak::Address;
+using Kind = Loop::Value::Kind;
+
+Xbyak::Reg64 LoopAssembler::base(int memory) {
+  static constexpr int kBases[] = {
+      Xbyak::Operand::RDX,
+      Xbyak::Operand::R8,
+      Xbyak::Operand::R9,
+      Xbyak::Operand::R10,
+      Xbyak::Operand::RBX,
+      Xbyak::Operand::R12,
+      Xbyak::Operand::R13,
+      Xbyak::Operand::R14,
+      Xbyak::Operand::R15};
+  const auto found = bases_.find(memory);
+  if (found != bases_.end()) {
+    return Xbyak::Reg64(found->second);
+  }
+  if (bases_.size() < std::size(kBases)) {
+    const int reg = kBases[bases_.size()];
+    bases_.emplace(memory, reg);
+    return Xbyak::Reg64(reg);
+  }
+  mov(r11, ptr[rdi + memory * 8]);
+  return r11;
+}
+
+Address LoopAssembler::element(int memory, Type stored, int copy) {
+  const auto size = static_cast<int>(lang::size_of(stored));
+  return ptr[base(memory) + rax * size + copy * kLanes * size];
+}
+
+LoopAssembler::Copy& LoopAssembler::state(int value, int copy) {
+  const Kind kind = loop_.values[value].kind;
+  const bool shared = kind == Kind::Once || kind == Kind::Number;
+  return state_[value * most_copies_ + (shared ? 0 : copy)];
+}
+
+Xbyak::Zmm LoopAssembler::take_vector() {
+  if (free_vectors_.empty()) {
+    spill_vector();
+  }
+  const int reg = free_vectors_.back();
+  free_vectors_.pop_back();
+  return Zmm(reg);
+}
+
+Xbyak::Opmask LoopAssembler::take_mask() {
+  if (free_masks_.empty()) {
+    spill_mask();
+  }
+  const int reg = free_masks_.back();
+  free_masks_.pop_back();
+  return Mask(reg);
+}
+
+// The operation after which the value is next read.
+int LoopAssembler::next_use(int value) const {
+  const auto count = static_cast<int>(loop_.values.size());
+  for (int n = now_ + 1; n < count; ++n) {
+    const auto& in = loop_.values[n].in;
+    if (std::find(in.begin(), in.end(), value) != in.end()) {
+      return n;
+    }
+  }
+  return count;
+}
+
+// The value that is read last goes to the stack.
+void LoopAssembler::spill_vector() {
+  int best = -1, latest = -1;
+  for (int s = 0; s < static_cast<int>(state_.size()); ++s) {
+    if (state_[s].at == Copy::At::Vector &&
+        std::find(pinned_.begin(), pinned_.end(), s) == pinned_.end()) {
+      const int next = next_use(s / most_copies_);
+      if (next > latest) {
+        latest = next;
+        best = s;
+      }
+    }
+  }
+  if (best < 0 || free_stack_.empty()) {
+    throw Xbyak::Error(Xbyak::ERR_INTERNAL);
+  }
+  Copy& copy = state_[best];
+  const int place = free_stack_.back();
+  free_stack_.pop_back();
+  vmovups(ptr[rsp + place * kVectorBytes], Zmm(copy.number));
+  free_vectors_.push_back(copy.number);
+  copy.at = Copy::At::Stack;
+  copy.number = place;
+}
+
+// As a vector whose lanes have all bits or none.
+void LoopAssembler::spill_mask() {
+  const auto found =
+      std::find_if(state_.begin(), state_.end(), [&](const Copy& copy) {
+        const auto s = static_cast<int>(&copy - state_.data());
+        return copy.at == Copy::At::Mask &&
+            std::find(pinned_.begin(), pinned_.end(), s) == pinned_.end();
+      });
+  if (found == state_.end()) {
+    throw Xbyak::Error(Xbyak::ERR_INTERNAL);
+  }
+  const Zmm to = take_vector();
+  vpmovm2d(to, Mask(found->number));
+  free_masks_.push_back(found->number);
+  found->at = Copy::At::Vector;
+  found->number = to.getIdx();
+}
+
+void LoopAssembler::release(Copy& copy) {
+  switch (copy.at) {
+    case Copy::At::Vector:
+      free_vectors_.push_back(copy.number);
+      break;
+    case Copy::At::Mask:
+      free_masks_.push_back(copy.number);
+      break;
+    case Copy::At::Stack:
+      free_stack_.push_back(copy.number);
+      break;
+    case Copy::At::Nowhere:
+      break;
+  }
+  copy.at = Copy::At::Nowhere;
+}
+
+void LoopAssembler::place(int value, int copy, const Zmm& zmm) {
+  Copy& own = state(value, copy);
+  own.at = Copy::At::Vector;
+  own.number = zmm.getIdx();
+}
+
+void LoopAssembler::place(int value, int copy, const Mask& mask) {
+  Copy& own = state(value, copy);
+  own.at = Copy::At::Mask;
+  own.number = mask.getIdx();
+}
+
+void LoopAssembler::used(int value, int copy) {
+  Copy& own = state(value, copy);
+  if (--own.uses == 0) {
+    release(own);
+  }
+}
+
+Xbyak::Zmm LoopAssembler::vector(int value, int copy) {
+  const Loop::Value& it = loop_.values[value];
+  Copy& own = state(value, copy);
+  if (own.at == Copy::At::Nowhere) {
+    const int kept = it.kind == Kind::Once ? keep_once(value)
+        : it.kind == Kind::Number          ? keep_constant(bits_of(it))
+                                           : -1;
+    if (kept >= 0) {
+      return Zmm(kept);
+    }
+  }
+  pinned_.push_back(static_cast<int>(&own - state_.data()));
+  if (own.at == Copy::At::Vector) {
+    return Zmm(own.number);
+  }
+  const Zmm to = take_vector();
+  if (own.at == Copy::At::Stack) {
+    vmovups(to, ptr[rsp + own.number * kVectorBytes]);
+    release(own);
+  } else {
+    read(it, copy, to);
+  }
+  place(value, copy, to);
+  return to;
+}
+
+void LoopAssembler::read(const Loop::Value& value, int copy, const Zmm& to) {
+  if (value.kind == Kind::Number) {
+    vbroadcastss(to, word(bits_of(value)));
+    return;
+  }
+  if (value.kind == Kind::Once) {
+    mov(r11, ptr[rdi + value.memory * 8]);
+    vmovups(to, ptr[r11]);
+    return;
+  }
+  const Address from = element(value.memory, value.stored, copy);
+  const Zmm into = masked_ ? to | k1 | T_z : to;
+  switch (value.stored) {
+    case Type::BF16:
+      vpmovzxwd(into, from);
+      vpslld(to, to, 16);
+      break;
+    case Type::F16:
+      vcvtph2ps(into, from);
+      break;
+    case Type::Bool:
+    case Type::U8:
+      vpmovzxbd(into, from);
+      break;
+    case Type::I8:
+      vpmovsxbd(into, from);
+      break;
+    case Type::U16:
+      vpmovzxwd(into, from);
+      break;
+    case Type::I16:
+      vpmovsxwd(into, from);
+      break;
+    default:
+      vmovups(into, from);
+  }
+}
+
+Xbyak::Opmask LoopAssembler::mask(int value, int copy) {
+  Copy& own = state(value, copy);
+  if (own.at != Copy::At::Mask) {
+    const Zmm from = vector(value, copy);
+    const Mask to = take_mask();
+    vptestmd(to, from, from);
+    if (own.at == Copy::At::Vector) {
+      release(own);
+    } else { // one that is kept
+      pinned_.push_back(static_cast<int>(&own - state_.data()));
+    }
+    place(value, copy, to);
+    return to;
+  }
+  pinned_.push_back(static_cast<int>(&own - state_.data()));
+  return Mask(own.number);
+}
+
+// Whether it is read this once, and as it lies there.
+bool LoopAssembler::stays_in_memory(int value, int copy) {
+  const Loop::Value& it = loop_.values[value];
+  if (state(value, copy).at != Copy::At::Nowhere) {
+    return false;
+  }
+  switch (it.kind) {
+    case Kind::Each:
+      return !masked_ && total_uses_[value] == 1 && it.type == it.stored;
+    case Kind::Once:
+      return keep_once(value) < 0;
+    case Kind::Number:
+      return !constants_.contains(bits_of(it));
+    default:
+      return false;
+  }
+}
+
+Address LoopAssembler::in_memory(int value, int copy) {
+  const Loop::Value& it = loop_.values[value];
+  if (it.kind == Kind::Each) {
+    return element(it.memory, it.stored, copy);
+  }
+  if (it.kind == Kind::Number) {
+    return number(bits_of(it));
+  }
+  mov(r11, ptr[rdi + it.memory * 8]);
+  return ptr[r11];
+}
+
+int LoopAssembler::keep_vector() {
+  return kept_left_ > 0 ? kept_first_ + --kept_left_ : -1;
+}
+
+int LoopAssembler::keep_constant(uint32_t bits) {
+  const auto found = constants_.find(bits);
+  if (found != constants_.end()) {
+    return found->second;
+  }
+  const int kept = keep_vector();
+  if (kept >= 0) {
+    constants_.emplace(bits, kept);
+  }
+  return kept;
+}
+
+int LoopAssembler::keep_once(int value) {
+  const auto found = once_.find(value);
+  if (found != once_.end()) {
+    return found->second;
+  }
+  const int kept = keep_vector();
+  if (kept >= 0) {
+    once_.emplace(value, kept);
+  }
+  return kept;
+}
+
+int LoopAssembler::keep_reciprocal(int divisor) {
+  const auto found = reciprocals_.find(divisor);
+  if (found != reciprocals_.end()) {
+    return found->second;
+  }
+  const int kept = keep_vector();
+  if (kept >= 0) {
+    reciprocals_.emplace(divisor, kept);
+  }
+  return kept;
+}
+
+Xbyak::Label& LoopAssembler::label_of(uint32_t bits) {
+  auto& label = numbers_[bits];
+  if (!label) {
+    label = std::make_unique<Xbyak::Label>();
+  }
+  return *label;
+}
+
+Address LoopAssembler::word(uint32_t bits) {
+  return ptr[rip + label_of(bits)];
+}
+
+Address LoopAssembler::word(float value) {
+  return word(std::bit_cast<uint32_t>(value));
+}
+
+Address LoopAssembler::number(uint32_t bits) {
+  return ptr_b[rip + label_of(bits)];
+}
+
+Address LoopAssembler::number(float value) {
+  return number(std::bit_cast<uint32_t>(value));
+}
+
+Address LoopAssembler::table(const float (&values)[16]) {
+  auto& label = tables_[values];
+  if (!label) {
+    label = std::make_unique<Xbyak::Label>();
+  }
+  return ptr[rip + *label];
+}
+
+uint32_t LoopAssembler::bits_of(const Loop::Value& number) {
+  const double value = number.instruction.value;
+  switch (number.type) {
+    case Type::F32:
+      return std::bit_cast<uint32_t>(static_cast<float>(value));
+    case Type::U32:
+      return static_cast<uint32_t>(value);
+    case Type::Bool:
+      return value != 0;
+    default:
+      return static_cast<uint32_t>(static_cast<int32_t>(value));
+  }
+}
+
+} // namespace zmlx::backend::cpu
+
+#endif // ZMLX_ASSEMBLES

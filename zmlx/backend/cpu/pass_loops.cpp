@@ -1,0 +1,398 @@
+// Steps of a pass become loops that are assembled: as many of them in one as
+// depend on nothing that must be done apart.
+#include <algorithm>
+
+#include "zmlx/backend/cpu/pass_builder.h"
+#include "zmlx/backend/cpu/scalar.h"
+#include "zmlx/base/errors.h"
+
+namespace zmlx::backend::cpu {
+
+using lang::Op;
+using lang::Type;
+using Kind = Loop::Value::Kind;
+
+namespace {
+
+Type memory_type(Type compute) {
+  return register_type(compute);
+}
+
+double as_number(Type type, const void* bytes) {
+  return with_register_type(type, [bytes](auto zero) {
+    return static_cast<double>(*static_cast<const decltype(zero)*>(bytes));
+  });
+}
+
+} // namespace
+
+/// Which loop of the pass a step belongs to, or what must run before it.
+struct PassBuilder::Phases {
+  std::vector<int> of; // by register: the number of its loop, or -1
+  std::vector<int> after; // of others: how many loops run before it
+  int count = 0;
+};
+
+/// A loop under way.
+struct PassBuilder::Draft {
+  BoundPasses::LoopPlan plan;
+  std::map<uint16_t, int> values;
+  std::map<uint16_t, int> memories; // of registers that are read
+
+  int add_memory(BoundPasses::Pointer pointer) {
+    plan.pointers.push_back(pointer);
+    return plan.loop.memories++;
+  }
+  int add(Loop::Value value) {
+    plan.loop.values.push_back(value);
+    return static_cast<int>(plan.loop.values.size()) - 1;
+  }
+  void fetch(const BoundPasses::NextRow& next) {
+    const int memory = add_memory(
+        {BoundPasses::Pointer::From::Register, next.reg, next.bytes});
+    plan.loop.fetches.push_back({memory, next.stored});
+  }
+  int memory_of(uint16_t reg) {
+    const auto [at, added] = memories.try_emplace(reg, 0);
+    if (added) {
+      at->second = add_memory({BoundPasses::Pointer::From::Register, reg});
+    }
+    return at->second;
+  }
+};
+
+bool PassBuilder::may_loop(const Step& step) const {
+  return step.act == Act::Compute && assembles(pass_.code[step.to]);
+}
+
+// Memory that a loop reads itself.
+bool PassBuilder::loop_reads(const Step& step) const {
+  if (step.act != Act::Load) {
+    return is_view(step);
+  }
+  const Access& access = bound_.accesses_[step.access];
+  return access.stride() == 1 && access.steady(bound_.width_) &&
+      assembles(access.type());
+}
+
+PassBuilder::Phases PassBuilder::find_phases() const {
+  Phases phases;
+  phases.of.assign(pass_.code.size(), -1);
+  phases.after.assign(pass_.code.size(), 0);
+  for (const Step& step : plan_.block) {
+    int phase = 0;
+    const bool loops = may_loop(step);
+    for (int k = 0; k < step.operands; ++k) {
+      const int made = phases.of[step.in[k]];
+      phase =
+          std::max(phase, made >= 0 ? made + !loops : phases.after[step.in[k]]);
+    }
+    (loops ? phases.of : phases.after)[step.to] = phase;
+    phases.count = std::max(phases.count, phase + loops);
+  }
+  return phases;
+}
+
+int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
+  if (const auto found = draft.values.find(reg); found != draft.values.end()) {
+    return found->second;
+  }
+  const auto& it = pass_.code[reg];
+  Loop::Value value{};
+  value.type = it.type == Type::Bool ? Type::Bool : register_type(it.type);
+  if (fixed_[reg].constant >= 0) {
+    value.kind = Kind::Number;
+    value.instruction.value =
+        as_number(register_type(it.type), fixed_memory(reg));
+  } else if (once_[reg]) {
+    value.kind = Kind::Once;
+    value.memory = draft.memory_of(reg);
+  } else if (phases.of[reg] == draft.plan.phase) {
+    value.kind = Kind::Operation;
+    value.instruction = it;
+    for (int k = 0; k < lang::arity(it.op); ++k) {
+      value.in[k] = loop_value(draft, phases, it.in[k]);
+    }
+  } else {
+    value.kind = Kind::Each;
+    value.memory = draft.memory_of(reg);
+    value.stored = raw_[reg] ? bound_.accesses_[step_of(reg)->access].type()
+                             : memory_type(it.type);
+  }
+  const int number = draft.add(value);
+  draft.values.emplace(reg, number);
+  return number;
+}
+
+PassBuilder::Step* PassBuilder::step_of(uint16_t reg) {
+  const auto found = std::find_if(
+      plan_.block.begin(), plan_.block.end(), [reg](const Step& step) {
+        return step.act != Act::Loop && step.to == reg;
+      });
+  return found == plan_.block.end() ? nullptr : &*found;
+}
+
+// Whether a store may be made by the loop that makes its value, or that reads
+// it from memory.
+bool PassBuilder::loop_stores(
+    const BoundPasses::StorePlan& store,
+    const Phases& phases) {
+  if (store.each_row || !store.mask || store.access == kNamedOutput) {
+    return false;
+  }
+  const Step* step = step_of(store.value);
+  if (phases.of[store.value] < 0 && !(step && loop_reads(*step))) {
+    return false;
+  }
+  if (store.access < 0) {
+    return pass_.code[store.value].type == Type::F32;
+  }
+  const Access& access = bound_.accesses_[store.access];
+  const Type type = pass_.code[store.value].type;
+  return access.stride() == 1 && access.steady(bound_.width_) &&
+      assembles(access.type()) &&
+      lang::is_float(access.type()) == (type == Type::F32) &&
+      (access.type() != Type::Bool || type == Type::Bool);
+}
+
+bool PassBuilder::loop_reduces(size_t number) const {
+  const auto& it = pass_.reductions[number];
+  return pass_.code[it.value].type == Type::F32 && !once_[it.value] &&
+      (it.op == Op::Sum || it.op == Op::MaxOf || it.op == Op::MinOf);
+}
+
+bool PassBuilder::loop_adds(const BoundPasses::AddPlan& add) const {
+  return add.along && register_type(pass_.code[add.value].type) == Type::F32;
+}
+
+/// What loops do beside making values, or all that must be done apart.
+struct PassBuilder::Sinks {
+  std::vector<bool> stores, reductions, adds; // those of loops
+};
+
+PassBuilder::Sinks PassBuilder::find_sinks(const Phases& phases) {
+  Sinks sinks;
+  bool all = phases.count <= 1;
+  for (size_t r = 0; r < plan_.reductions.size(); ++r) {
+    sinks.reductions.push_back(loop_reduces(r));
+    all = all && sinks.reductions.back();
+  }
+  for (const auto& add : plan_.adds) {
+    sinks.adds.push_back(loop_adds(add));
+    all = all && sinks.adds.back();
+  }
+  for (const auto& store : plan_.stores) {
+    sinks.stores.push_back(loop_stores(store, phases));
+    all = all && (sinks.stores.back() || store.each_row);
+  }
+  // What a store overwrites must have been read by all.
+  for (size_t s = 0; s < plan_.stores.size() && !all; ++s) {
+    const int access = plan_.stores[s].access;
+    if (access >= 0 && overlaps_input(bound_.accesses_[access])) {
+      sinks.stores.assign(plan_.stores.size(), false);
+    }
+  }
+  return sinks;
+}
+
+// Inputs of other types than float32 that loops alone read stay as they are.
+void PassBuilder::mark_raw(const Sinks& sinks) {
+  raw_.assign(pass_.code.size(), false);
+  for (const Step& step : plan_.block) {
+    raw_[step.to] = step.act == Act::Load && loop_reads(step);
+  }
+  for (const Step& step : plan_.block) {
+    for (int k = 0; k < step.operands && !may_loop(step); ++k) {
+      raw_[step.in[k]] = false;
+    }
+  }
+  const auto mark = [&](const auto& plans, const std::vector<bool>& loops) {
+    for (size_t i = 0; i < plans.size(); ++i) {
+      if (!loops[i]) {
+        raw_[plans[i].value] = false;
+      }
+    }
+  };
+  mark(plan_.stores, sinks.stores);
+  mark(plan_.reductions, sinks.reductions);
+  mark(plan_.adds, sinks.adds);
+}
+
+// The loop in which something is done with a value.
+int PassBuilder::phase_of_sink(const Phases& phases, uint16_t reg) {
+  return phases.of[reg] >= 0 ? phases.of[reg] : phases.after[reg];
+}
+
+void PassBuilder::draft_sinks(
+    Draft& draft,
+    const Phases& phases,
+    const Sinks& sinks) {
+  const int phase = draft.plan.phase;
+  Loop& loop = draft.plan.loop;
+  for (size_t r = 0; r < plan_.reductions.size(); ++r) {
+    const uint16_t reg = plan_.reductions[r].value;
+    if (sinks.reductions[r] && phase_of_sink(phases, reg) == phase) {
+      const int value = loop_value(draft, phases, reg);
+      const auto number = static_cast<int64_t>(draft.plan.reductions.size());
+      draft.plan.reductions.push_back(r);
+      const int memory =
+          draft.add_memory({BoundPasses::Pointer::From::Partial, 0, number});
+      loop.reductions.push_back({pass_.reductions[r].op, value, memory});
+    }
+  }
+  for (size_t a = 0; a < plan_.adds.size(); ++a) {
+    const uint16_t reg = plan_.adds[a].value;
+    if (sinks.adds[a] && phase_of_sink(phases, reg) == phase) {
+      const int value = loop_value(draft, phases, reg);
+      const int memory = draft.add_memory(
+          {BoundPasses::Pointer::From::Sum, 0, plan_.adds[a].output});
+      loop.adds.push_back({value, memory});
+    }
+  }
+  for (size_t s = 0; s < plan_.stores.size(); ++s) {
+    const auto& store = plan_.stores[s];
+    if (sinks.stores[s] && phase_of_sink(phases, store.value) == phase) {
+      const int value = loop_value(draft, phases, store.value);
+      const bool row = store.access < 0;
+      const int memory = draft.add_memory(
+          {row ? BoundPasses::Pointer::From::Row
+               : BoundPasses::Pointer::From::Output,
+           0,
+           store.access});
+      const Type stored =
+          row ? Type::F32 : bound_.accesses_[store.access].type();
+      loop.stores.push_back({value, memory, stored, store.stream});
+    }
+  }
+}
+
+// Values that are read by what is not of their loop, or by a later pass.
+std::vector<bool> PassBuilder::read_outside(
+    const Phases& phases,
+    const Sinks& sinks) const {
+  std::vector<bool> outside(pass_.code.size());
+  for (const Step& step : plan_.block) {
+    outside[step.to] = outside[step.to] || step.kept >= 0;
+    for (int k = 0; k < step.operands; ++k) {
+      const uint16_t reg = step.in[k];
+      outside[reg] = outside[reg] || !may_loop(step) ||
+          phases.of[step.to] != phases.of[reg];
+    }
+  }
+  const auto mark = [&](const auto& plans, const std::vector<bool>& loops) {
+    for (size_t i = 0; i < plans.size(); ++i) {
+      outside[plans[i].value] = outside[plans[i].value] || !loops[i];
+    }
+  };
+  mark(plan_.stores, sinks.stores);
+  mark(plan_.reductions, sinks.reductions);
+  mark(plan_.adds, sinks.adds);
+  return outside;
+}
+
+// The next row of inputs that more than one pass reads, while the last of them
+// runs.
+void PassBuilder::draft_fetches(Draft& draft) {
+  const auto memories = draft.memories;
+  for (const auto& [reg, memory] : memories) {
+    const Step* step = once_[reg] ? nullptr : step_of(reg);
+    if (!step || !(step->act == Act::Alias || raw_[reg])) {
+      continue;
+    }
+    const NextRow next = next_row(*step);
+    const Type stored = bound_.accesses_[step->access].type();
+    if (next.bytes != 0) {
+      draft.plan.next_rows.push_back({reg, next.bytes, stored});
+    }
+    if (next.bytes != 0 && next.last) {
+      draft.fetch({reg, next.bytes, stored});
+    }
+  }
+}
+
+bool PassBuilder::make_loops() {
+  if (!assembles()) {
+    return false;
+  }
+  const Phases phases = find_phases();
+  const Sinks sinks = find_sinks(phases);
+  mark_raw(sinks);
+  const auto outside = read_outside(phases, sinks);
+  std::vector<Draft> drafts;
+  for (int phase = 0; phase <= phases.count; ++phase) {
+    Draft draft;
+    draft.plan.phase = phase;
+    for (const Step& step : plan_.block) {
+      if (phases.of[step.to] == phase && outside[step.to]) {
+        const int value = loop_value(draft, phases, step.to);
+        const int memory =
+            draft.add_memory({BoundPasses::Pointer::From::Register, step.to});
+        draft.plan.loop.stores.push_back(
+            {value, memory, memory_type(pass_.code[step.to].type)});
+        draft.plan.makes.push_back(step.to);
+      }
+    }
+    draft_sinks(draft, phases, sinks);
+    if (draft.plan.loop.memories == 0) {
+      continue;
+    }
+    draft_fetches(draft);
+    draft.plan.code = assemble(draft.plan.loop);
+    if (!draft.plan.code || draft.plan.pointers.size() > kMaxPointers ||
+        draft.plan.reductions.size() > kMaxPartials) {
+      return false;
+    }
+    drafts.push_back(std::move(draft));
+  }
+  place_loops(drafts, phases, sinks);
+  return true;
+}
+
+// Puts the loops among the steps that are left.
+void PassBuilder::place_loops(
+    std::vector<Draft>& drafts,
+    const Phases& phases,
+    const Sinks& sinks) {
+  std::vector<Step> steps;
+  for (int phase = 0; phase <= phases.count; ++phase) {
+    for (Step& step : plan_.block) {
+      const int own = phases.of[step.to];
+      if (own < 0 && phases.after[step.to] == phase) {
+        if (raw_[step.to]) {
+          step.act = Act::Alias;
+        }
+        steps.push_back(step);
+      } else if (own == phase && step.kept >= 0) {
+        Step kept = BoundPasses::Step();
+        kept.act = Act::Kept;
+        kept.to = step.to;
+        kept.kept = step.kept;
+        steps.push_back(kept);
+      }
+    }
+    for (Draft& draft : drafts) {
+      if (draft.plan.phase == phase) {
+        Step loop = BoundPasses::Step();
+        loop.act = Act::Loop;
+        loop.access = static_cast<int>(bound_.loops_.size());
+        steps.push_back(loop);
+        for (const auto& [reg, memory] : draft.memories) {
+          draft.plan.reads.push_back(reg);
+        }
+        bound_.loops_.push_back(std::move(draft.plan));
+      }
+    }
+  }
+  plan_.block = std::move(steps);
+  for (size_t i = 0; i < sinks.stores.size(); ++i) {
+    plan_.stores[i].direct = sinks.stores[i];
+  }
+  for (size_t i = 0; i < sinks.reductions.size(); ++i) {
+    plan_.reductions[i].in_loop = sinks.reductions[i];
+  }
+  for (size_t i = 0; i < sinks.adds.size(); ++i) {
+    plan_.adds[i].in_loop = sinks.adds[i];
+  }
+}
+
+} // namespace zmlx::backend::cpu

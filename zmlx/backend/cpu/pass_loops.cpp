@@ -107,6 +107,9 @@ int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
   } else if (once_[reg]) {
     value.kind = Kind::Once;
     value.memory = draft.memory_of(reg);
+  } else if (raw_[reg] && it.op == Op::Index) {
+    value.kind = Kind::Place;
+    value.memory = draft.add_memory({BoundPasses::Pointer::From::Places});
   } else if (phases.of[reg] == draft.plan.phase) {
     value.kind = Kind::Operation;
     value.instruction = it;
@@ -195,11 +198,13 @@ PassBuilder::Sinks PassBuilder::find_sinks(const Phases& phases) {
   return sinks;
 }
 
-// Inputs of other types than float32 that loops alone read stay as they are.
+// Inputs of other types than float32 that loops alone read stay as they are, and
+// places are no memory.
 void PassBuilder::mark_raw(const Sinks& sinks) {
   raw_.assign(pass_.code.size(), false);
   for (const Step& step : plan_.block) {
-    raw_[step.to] = step.act == Act::Load && loop_reads(step);
+    raw_[step.to] = step.act == Act::Index ||
+        (step.act == Act::Load && loop_reads(step));
   }
   for (const Step& step : plan_.block) {
     for (int k = 0; k < step.operands && !may_loop(step); ++k) {
@@ -296,7 +301,8 @@ void PassBuilder::draft_fetches(Draft& draft) {
   const auto memories = draft.memories;
   for (const auto& [reg, memory] : memories) {
     const Step* step = once_[reg] ? nullptr : step_of(reg);
-    if (!step || !(step->act == Act::Alias || raw_[reg])) {
+    if (!step || step->act == Act::Index ||
+        !(step->act == Act::Alias || raw_[reg])) {
       continue;
     }
     const NextRow next = next_row(*step);
@@ -358,6 +364,9 @@ void PassBuilder::place_loops(
     for (Step& step : plan_.block) {
       const int own = phases.of[step.to];
       if (own < 0 && phases.after[step.to] == phase) {
+        if (raw_[step.to] && step.act == Act::Index) {
+          continue; // the loops know it
+        }
         if (raw_[step.to]) {
           step.act = Act::Alias;
         }

@@ -14,9 +14,7 @@
 #include "zmlx/backend/cpu/scalar.h"
 
 namespace zmlx::backend::cpu {
-namespace {
 
-// One a thread, shared by all that it runs, so that it stays in L1.
 std::byte* thread_memory() {
   struct Free {
     void operator()(std::byte* p) const {
@@ -24,9 +22,11 @@ std::byte* thread_memory() {
     }
   };
   static thread_local const std::unique_ptr<std::byte, Free> memory(
-      static_cast<std::byte*>(std::aligned_alloc(64, 2 * kRowMemory)));
+      static_cast<std::byte*>(std::aligned_alloc(64, kMaxStages * kRowMemory)));
   return memory.get();
 }
+
+namespace {
 
 // Copies the first value of a uniform register over all of it.
 void spread(void* reg, size_t size) {
@@ -197,75 +197,6 @@ void BoundPasses::run(
   now.values = values;
   for (const PassPlan& pass : passes_) {
     run_pass(pass, now);
-  }
-}
-
-void BoundPasses::run_rows(int64_t first, int64_t end, const RowValues& values)
-    const noexcept {
-  if (!overlap_.code || end - first < 2) {
-    for (int64_t row = first; row < end; ++row) {
-      run(row, 0, width_, values);
-    }
-    return;
-  }
-  Running rows[2] = {};
-  for (Running& now : rows) {
-    start(now, thread_memory() + (&now - rows) * kRowMemory);
-    now.end = width_;
-    now.values = values;
-  }
-  const size_t last = passes_.size() - 1;
-  for (int64_t row = first; row < end; ++row) {
-    Running &now = rows[row % 2], &before = rows[(row + 1) % 2];
-    now.row = row;
-    for (size_t p = 0; p + 1 < last; ++p) {
-      run_pass(passes_[p], now);
-    }
-    if (row == first) {
-      run_pass(passes_[last - 1], now);
-    } else {
-      run_overlap(now, before);
-    }
-  }
-  run_pass(passes_[last], rows[(end - 1) % 2]);
-}
-
-// The last pass of a row, with the last but one of the next.
-void BoundPasses::run_overlap(Running& now, Running& before) const noexcept {
-  const PassPlan& last = passes_.back();
-  const PassPlan& pass = passes_[passes_.size() - 2];
-  begin_pass(pass, now);
-  begin_pass(last, before);
-  const int64_t block = std::min(pass.block_length, last.block_length);
-  for (int64_t at = 0; at < width_; at += block) {
-    for (Running* row : {&now, &before}) {
-      row->at = at;
-      row->place = row->row * width_ + at;
-      row->n = static_cast<size_t>(std::min(block, width_ - at));
-    }
-    run_views(pass, now);
-    run_views(last, before);
-    void* memories[kMaxPointers];
-    Partial partials[2 * kMaxPartials];
-    const size_t count = overlap_.pointers.size();
-    for (size_t k = 0; k < count; ++k) {
-      memories[k] = overlap_.before[k]
-          ? pointer_of(overlap_.pointers[k], partials + kMaxPartials, before)
-          : pointer_of(overlap_.pointers[k], partials, now);
-    }
-    overlap_.code->run(memories, static_cast<int64_t>(now.n));
-    join(overlap_.of_pass, partials, pass, now);
-    join(overlap_.of_last, partials + kMaxPartials, last, before);
-  }
-  end_pass(pass, now);
-  end_pass(last, before);
-}
-
-void BoundPasses::run_views(const PassPlan& pass, Running& now) const noexcept {
-  for (const Step& step : pass.block) {
-    if (step.act != Act::Loop) {
-      run_step(step, pass, now);
-    }
   }
 }
 
@@ -465,6 +396,9 @@ void* BoundPasses::pointer_of(
     }
     case Pointer::From::Partial:
       return partials + pointer.number;
+    case Pointer::From::Places:
+      fill_index(now.places, now.at, kUniformLanes);
+      return now.places;
     default:
       return const_cast<std::byte*>(
           static_cast<const std::byte*>(now.where[pointer.reg]) +

@@ -26,6 +26,7 @@ inline constexpr int kMaxSlots = 128;
 inline constexpr size_t kMaxReductions = 128; // of a pass
 inline constexpr size_t kMaxPointers = 64; // of a loop
 inline constexpr size_t kMaxPartials = 4; // reductions of a loop
+inline constexpr int64_t kMaxStages = 3; // rows that run at once
 
 /// Outputs of stores that are no arrays: a float32 row, and the number of the
 /// row that a sum adds to (RowValues::named).
@@ -102,11 +103,24 @@ class BoundPasses {
       int64_t end,
       const RowValues& values = {}) const noexcept;
 
-  /// Whole rows first .. end, of which two may run at once: the last pass of
-  /// one, which waits for stores, with the pass before it of the next. What
-  /// they give is what run() gives.
-  void run_rows(int64_t first, int64_t end, const RowValues& values = {})
-      const noexcept;
+  /// Something to do now and then.
+  struct Each {
+    int64_t rows = 0; // after so many; 0: never
+    void (*call)(void* of) noexcept = nullptr;
+    void* of = nullptr;
+  };
+
+  /// Whole rows first .. end. Passes of neighbouring rows may run at once, so
+  /// that storing and reading overlap with computing; what they give is what
+  /// run() gives.
+  void run_rows(int64_t first, int64_t end) const noexcept {
+    run_rows(first, end, {}, {});
+  }
+  void run_rows(
+      int64_t first,
+      int64_t end,
+      const RowValues& values,
+      const Each& each) const noexcept;
 
   /// To be called after the last run of a share: what it wrote is then seen by
   /// other threads.
@@ -144,6 +158,7 @@ class BoundPasses {
       Row, // RowValues::out
       Sum, // RowValues::sums of output `number`
       Partial, // of the loop's reduction `number`
+      Places, // 16 places of the row, from the block's first on
     };
     From from;
     uint16_t reg = 0;
@@ -260,26 +275,38 @@ class BoundPasses {
     bool made = false; // by a pass that was built: not where it is one a row
   };
 
-  /// The loops of the last two passes as one, where there is nothing else in
-  /// them: that of the last pass runs on the row before.
+  /// Passes of a row that run one after the other; that of one of them is part
+  /// of the loop that stages of neighbouring rows share.
+  struct Stage {
+    size_t begin, end;
+    size_t shared;
+    std::vector<size_t> reductions; // of the shared pass, in the loop's order
+  };
+
+  /// Stage s of row r runs with stage s + 1 of row r - 1, and so on: the loops
+  /// of their passes as one.
   struct Overlap {
+    std::vector<Stage> stages;
     Loop loop;
     std::shared_ptr<const LoopCode> code; // null: rows run apart
     std::vector<Pointer> pointers;
-    std::vector<bool> before; // by pointer: of the row before
-    std::vector<size_t> of_pass, of_last; // reductions of each
+    std::vector<size_t> stage_of; // by pointer
+    int64_t block_length = 0;
   };
 
   void choose_kept(std::span<const lang::Pass> passes);
   void overlap_rows();
+  Overlap overlap_of(const std::vector<size_t>& shared) const;
   bool writes_elsewhere() const;
   const LoopPlan* only_loop(const PassPlan& pass) const;
 
   struct Running; // what one run() knows
 
   void start(Running& now, std::byte* memory) const noexcept;
-  void run_overlap(Running& now, Running& before) const noexcept;
-  void run_views(const PassPlan& pass, Running& now) const noexcept;
+  void run_stages(Running* rows, int64_t first, int64_t end, int64_t newest)
+      const noexcept;
+  void run_shared(Running* const* rows) const noexcept;
+  void run_shared_block(Running* const* rows, int64_t at) const noexcept;
   static void join(
       const std::vector<size_t>& reductions,
       const Partial* partials,

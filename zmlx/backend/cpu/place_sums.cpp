@@ -21,7 +21,7 @@ constexpr int64_t kGrain = 64; // columns of a chunk are multiples
 constexpr int64_t kTileBytes = 128 << 10; // sums of a chunk of columns: in L2
 /// Rows that meet in float32 before they are added to float64: so few that
 /// their error is far below that of storing the sum.
-constexpr int64_t kRowsAtOnce = 8;
+constexpr int64_t kRowsAtOnce = 16;
 constexpr int64_t kKeptBytes = 32 << 20; // sums kept until all are there
 
 int64_t divide_up(int64_t a, int64_t b) {
@@ -331,6 +331,20 @@ void PlaceSums::run_chunk(size_t number) const noexcept {
       std::fill_n(floats[k], window, 0.0f);
     }
   }
+  struct Flush {
+    const PlaceSums& of;
+    float* const* floats;
+    uint64_t* const* sums;
+    static void run(void* flush) noexcept {
+      const auto& own = *static_cast<const Flush*>(flush);
+      for (size_t k = 0; k < own.of.sums_.size(); ++k) {
+        if (own.of.sums_[k].floats) {
+          own.of.add_floats(own.of.sums_[k], own.floats[k], own.sums[k]);
+        }
+      }
+    }
+  } flush{*this, floats, sums};
+  const BoundPasses::Each each{kRowsAtOnce, &Flush::run, &flush};
   for (int64_t row = chunk.row; row < chunk.row_end;) {
     const int64_t end = rows_alike(chunk, row);
     for (size_t k = 0; k < sums_.size(); ++k) {
@@ -340,15 +354,11 @@ void PlaceSums::run_chunk(size_t number) const noexcept {
     }
     if (columns_) {
       passes_.run(row, chunk.begin, chunk.end, {.sums = now});
-    } else {
-      passes_.run_rows(row, end, {.sums = now});
-    }
-    const bool flush =
-        end == chunk.row_end || (end - chunk.row) % kRowsAtOnce == 0;
-    for (size_t k = 0; k < sums_.size(); ++k) {
-      if (sums_[k].floats && flush) {
-        add_floats(sums_[k], floats[k], sums[k]);
+      if (end % kRowsAtOnce == 0 || end == chunk.row_end) {
+        Flush::run(&flush);
       }
+    } else {
+      passes_.run_rows(row, end, {.sums = now}, each);
     }
     row = end;
   }
@@ -359,20 +369,14 @@ void PlaceSums::run_chunk(size_t number) const noexcept {
   }
 }
 
-// The end of the rows from this one on that add to the same elements, and of
-// those that are added in float32.
+// The end of the rows from this one on that add to the same elements.
 int64_t PlaceSums::rows_alike(const Chunk& chunk, int64_t row) const {
-  if (columns_) {
-    return row + 1;
-  }
-  const int64_t groups = (row - chunk.row) / kRowsAtOnce + 1;
-  const int64_t most =
-      std::min(chunk.row_end, chunk.row + groups * kRowsAtOnce);
   int64_t end = row + 1;
   const auto alike = [&](const Sum& sum) {
     return sum.floats || element(sum, chunk, end) == element(sum, chunk, row);
   };
-  while (end < most && std::all_of(sums_.begin(), sums_.end(), alike)) {
+  while (!columns_ && end < chunk.row_end &&
+         std::all_of(sums_.begin(), sums_.end(), alike)) {
     ++end;
   }
   return end;

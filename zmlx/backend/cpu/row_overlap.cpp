@@ -1,8 +1,9 @@
-// The last pass of a row and the last but one of the next as one loop: while
-// the one waits for memory to take what it stores, the other computes.
+// Passes of neighbouring rows as one loop: while the last waits for memory to
+// take what it stores and the first for what it reads, the others compute.
 #include <algorithm>
 
-#include "zmlx/backend/cpu/passes.h"
+#include "zmlx/backend/cpu/pass_builder.h"
+#include "zmlx/backend/cpu/running.h"
 #include "zmlx/base/errors.h"
 
 namespace zmlx::backend::cpu {
@@ -84,36 +85,152 @@ bool BoundPasses::writes_elsewhere() const {
   return true;
 }
 
+// The stages whose shared passes these are: the passes before the first belong
+// to its stage, those after each to that one's.
+BoundPasses::Overlap BoundPasses::overlap_of(
+    const std::vector<size_t>& shared) const {
+  Overlap overlap;
+  overlap.block_length = kMaxViewBlock;
+  for (size_t s = 0; s < shared.size(); ++s) {
+    const size_t begin = s == 0 ? 0 : overlap.stages.back().end;
+    const size_t end = s + 1 < shared.size() ? shared[s + 1] : passes_.size();
+    const PassPlan& pass = passes_[shared[s]];
+    const LoopPlan& plan = *only_loop(pass);
+    overlap.stages.push_back({begin, end, shared[s], plan.reductions});
+    overlap.block_length = std::min(overlap.block_length, pass.block_length);
+    append(overlap.loop, plan.loop);
+    overlap.pointers.insert(
+        overlap.pointers.end(), plan.pointers.begin(), plan.pointers.end());
+    overlap.stage_of.resize(overlap.pointers.size(), s);
+  }
+  // The machine does not see a row that comes as one of so many streams.
+  for (const NextRow& next : only_loop(passes_[shared[0]])->next_rows) {
+    overlap.loop.fetches.push_back({overlap.loop.memories++, next.stored});
+    overlap.pointers.push_back({Pointer::From::Register, next.reg, next.bytes});
+    overlap.stage_of.push_back(0);
+  }
+  if (overlap.pointers.size() <= kMaxPointers) {
+    overlap.code = assemble(overlap.loop);
+  }
+  return overlap;
+}
+
+// As many of the last passes as one loop can be.
 void BoundPasses::overlap_rows() {
-  if (rows_ < 2 || passes_.size() < 2) {
-    return;
+  std::vector<size_t> shared;
+  for (size_t p = passes_.size(); p-- > 0;) {
+    const PassPlan& pass = passes_[p];
+    if (pass.backwards || (pass.blocks && !only_loop(pass))) {
+      break;
+    }
+    if (pass.blocks && shared.size() < static_cast<size_t>(kMaxStages)) {
+      shared.insert(shared.begin(), p);
+    }
   }
-  const PassPlan& last = passes_.back();
-  const PassPlan& pass = passes_[passes_.size() - 2];
-  const LoopPlan *a = only_loop(pass), *b = only_loop(last);
-  if (!a || !b || pass.backwards || last.backwards || !writes_elsewhere()) {
-    return;
+  while (rows_ > 1 && shared.size() > 1 && writes_elsewhere()) {
+    overlap_ = overlap_of(shared);
+    if (overlap_.code) {
+      return;
+    }
+    shared.erase(shared.begin());
   }
-  overlap_ = Overlap();
-  append(overlap_.loop, a->loop);
-  append(overlap_.loop, b->loop);
-  overlap_.pointers = a->pointers;
-  overlap_.before.assign(a->pointers.size(), false);
-  overlap_.pointers.insert(
-      overlap_.pointers.end(), b->pointers.begin(), b->pointers.end());
-  overlap_.before.resize(overlap_.pointers.size(), true);
-  overlap_.of_pass = a->reductions;
-  overlap_.of_last = b->reductions;
-  // What an earlier pass reads of the next row; else the loop itself does.
-  for (size_t k = 0; k < a->next_rows.size() && passes_.size() > 2; ++k) {
-    const NextRow& next = a->next_rows[k];
-    overlap_.loop.fetches.push_back({overlap_.loop.memories++, next.stored});
-    overlap_.pointers.push_back(
-        {Pointer::From::Register, next.reg, next.bytes});
-    overlap_.before.push_back(false);
+}
+
+void BoundPasses::run_rows(
+    int64_t first,
+    int64_t end,
+    const RowValues& values,
+    const Each& each) const noexcept {
+  const auto stages = static_cast<int64_t>(overlap_.stages.size());
+  const bool overlaps = overlap_.code && end - first >= stages;
+  Running rows[kMaxStages] = {};
+  for (int64_t s = 0; s < stages && overlaps; ++s) {
+    start(rows[s], thread_memory() + s * static_cast<int64_t>(kRowMemory));
+    rows[s].end = width_;
+    rows[s].values = values;
   }
-  if (overlap_.pointers.size() <= kMaxPointers) {
-    overlap_.code = assemble(overlap_.loop);
+  const int64_t steps = end - first + (overlaps ? stages - 1 : 0);
+  for (int64_t step = 0; step < steps; ++step) {
+    if (overlaps) {
+      run_stages(rows, first, end, first + step);
+    } else {
+      run(first + step, 0, width_, values);
+    }
+    if (each.rows > 0 && (step + 1 == steps || (step + 1) % each.rows == 0)) {
+      each.call(each.of);
+    }
+  }
+}
+
+// Stage 0 of row `newest`, stage 1 of the row before, and so on, of those rows
+// that there are.
+void BoundPasses::run_stages(
+    Running* rows,
+    int64_t first,
+    int64_t end,
+    int64_t newest) const noexcept {
+  const auto stages = static_cast<int64_t>(overlap_.stages.size());
+  const bool all = newest - stages + 1 >= first && newest < end;
+  Running* of[kMaxStages] = {};
+  for (int64_t s = 0; s < stages; ++s) {
+    const int64_t row = newest - s;
+    if (row < first || row >= end) {
+      continue;
+    }
+    of[s] = &rows[row % stages];
+    of[s]->row = row;
+    const Stage& stage = overlap_.stages[static_cast<size_t>(s)];
+    for (size_t p = stage.begin; p < (all ? stage.shared : stage.end); ++p) {
+      run_pass(passes_[p], *of[s]);
+    }
+  }
+  if (all) {
+    run_shared(of);
+  }
+}
+
+void BoundPasses::run_shared(Running* const* rows) const noexcept {
+  const auto& stages = overlap_.stages;
+  for (size_t s = 0; s < stages.size(); ++s) {
+    begin_pass(passes_[stages[s].shared], *rows[s]);
+  }
+  for (int64_t at = 0; at < width_; at += overlap_.block_length) {
+    run_shared_block(rows, at);
+  }
+  for (size_t s = 0; s < stages.size(); ++s) {
+    end_pass(passes_[stages[s].shared], *rows[s]);
+    for (size_t p = stages[s].shared + 1; p < stages[s].end; ++p) {
+      run_pass(passes_[p], *rows[s]);
+    }
+  }
+}
+
+void BoundPasses::run_shared_block(Running* const* rows, int64_t at)
+    const noexcept {
+  const auto& stages = overlap_.stages;
+  const int64_t n = std::min(overlap_.block_length, width_ - at);
+  void* memories[kMaxPointers];
+  Partial partials[kMaxStages][kMaxPartials];
+  for (size_t s = 0; s < stages.size(); ++s) {
+    Running& now = *rows[s];
+    now.at = at;
+    now.place = now.row * width_ + at;
+    now.n = static_cast<size_t>(n);
+    const PassPlan& pass = passes_[stages[s].shared];
+    for (const Step& step : pass.block) {
+      if (step.act != Act::Loop) {
+        run_step(step, pass, now);
+      }
+    }
+  }
+  for (size_t k = 0; k < overlap_.pointers.size(); ++k) {
+    const size_t s = overlap_.stage_of[k];
+    memories[k] = pointer_of(overlap_.pointers[k], partials[s], *rows[s]);
+  }
+  overlap_.code->run(memories, n);
+  for (size_t s = 0; s < stages.size(); ++s) {
+    const PassPlan& pass = passes_[stages[s].shared];
+    join(stages[s].reductions, partials[s], pass, *rows[s]);
   }
 }
 

@@ -4,6 +4,10 @@
 
 namespace zmlx::backend::cpu {
 
+/// kMaxStages times kRowMemory bytes, one of a thread, shared by all that it
+/// runs, so that it stays in the caches.
+std::byte* thread_memory();
+
 /// A row that runs: its memory, and where in it the block is.
 struct BoundPasses::Running {
   int64_t row;
@@ -11,6 +15,7 @@ struct BoundPasses::Running {
   int64_t end;
   RowValues values;
 
+  int32_t places[kUniformLanes]; // of the row, from `at` on, where asked for
   std::byte* slots;
   Accumulator* partial;
   uint64_t* carries;

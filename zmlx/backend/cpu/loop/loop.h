@@ -27,12 +27,13 @@ struct Loop {
       Each, // the element of a memory at this place
       Once, // what a memory holds 16 times, as a uniform register does
       Number, // `instruction.value`
+      Place, // I32: the number of this place, after the 16 of a memory
       Operation, // `instruction` on the values `in`
     };
     Kind kind;
     lang::Type type;
     lang::Type stored = lang::Type::F32; // Each: of the memory's elements
-    int memory = -1;
+    int memory = -1; // Each, Once, Place
     lang::Instruction instruction{}; // Operation: op, from, rounded
     std::array<int, 3> in{-1, -1, -1};
   };

@@ -192,6 +192,15 @@ void LoopAssembler::read(const Loop::Value& value, int copy, const Zmm& to) {
     vmovups(to, ptr[r11]);
     return;
   }
+  if (value.kind == Kind::Place) {
+    mov(r11, ptr[rdi + value.memory * 8]);
+    vpbroadcastd(to, eax);
+    vpaddd(to, to, ptr[r11]);
+    if (copy > 0) {
+      vpaddd(to, to, number(static_cast<uint32_t>(copy * kLanes)));
+    }
+    return;
+  }
   const Address from = element(value.memory, value.stored, copy);
   const Zmm into = masked_ ? to | k1 | T_z : to;
   switch (value.stored) {

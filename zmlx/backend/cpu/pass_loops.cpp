@@ -198,13 +198,13 @@ PassBuilder::Sinks PassBuilder::find_sinks(const Phases& phases) {
   return sinks;
 }
 
-// Inputs of other types than float32 that loops alone read stay as they are, and
-// places are no memory.
+// Inputs of other types than float32 that loops alone read stay as they are,
+// and places are no memory.
 void PassBuilder::mark_raw(const Sinks& sinks) {
   raw_.assign(pass_.code.size(), false);
   for (const Step& step : plan_.block) {
-    raw_[step.to] = step.act == Act::Index ||
-        (step.act == Act::Load && loop_reads(step));
+    raw_[step.to] =
+        step.act == Act::Index || (step.act == Act::Load && loop_reads(step));
   }
   for (const Step& step : plan_.block) {
     for (int k = 0; k < step.operands && !may_loop(step); ++k) {

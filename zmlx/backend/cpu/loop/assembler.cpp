@@ -114,7 +114,7 @@ void LoopAssembler::count_uses() {
 
 void LoopAssembler::write() {
   const std::array saved = {rbx, r12, r13, r14, r15};
-  Xbyak::Label preamble, turn, check, rest, end;
+  Xbyak::Label preamble, turn, check, rest, end, data;
   push(rbp);
   mov(rbp, rsp);
   for (const auto& reg : saved) {
@@ -157,9 +157,10 @@ void LoopAssembler::write() {
 
   write_late();
   L(preamble); // at last, when it is known what the turns want
+  lea(data_base_, ptr[rip + data]);
   write_preamble();
   jmp(check, T_NEAR);
-  write_data();
+  write_data(data);
 }
 
 void LoopAssembler::write_turn(int copies, bool masked) {
@@ -388,16 +389,10 @@ void LoopAssembler::write_late() {
   }
 }
 
-void LoopAssembler::write_data() {
-  align(64);
-  for (const auto& [values, label] : tables_) {
-    L(*label);
-    for (int k = 0; k < kLanes; ++k) {
-      dd(std::bit_cast<uint32_t>(values[k]));
-    }
-  }
-  for (const auto& [bits, label] : numbers_) {
-    L(*label);
+void LoopAssembler::write_data(Xbyak::Label& data) {
+  align(kVectorBytes);
+  L(data);
+  for (const uint32_t bits : data_) {
     dd(bits);
   }
 }

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include <xbyak/xbyak.h>
-#include <xbyak/xbyak_util.h>
 
 #include "zmlx/backend/cpu/loop/loop.h"
 
@@ -28,6 +27,7 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   static constexpr int kLanes = 16;
   static constexpr int kVectorBytes = 64;
   static constexpr int kStack = 64; // vectors
+  const Xbyak::Reg64 data_base_ = r15;
   static constexpr uint8_t kToNearest = 8, kDown = 9, kUp = 10;
 
   // One vector of a value: where it is, and who still wants it.
@@ -88,7 +88,7 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   void write_reciprocal(const Zmm& to, const Zmm& divisor);
   void write_end();
   void write_late();
-  void write_data();
+  void write_data(Xbyak::Label& data);
   void count_uses();
 
   // Values and registers, in registers.cpp.
@@ -135,7 +135,7 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   int keep_constant(uint32_t bits);
   int keep_once(int value);
   int keep_reciprocal(int divisor);
-  Xbyak::Label& label_of(uint32_t bits);
+  int offset_of(uint32_t bits);
   Xbyak::Address word(uint32_t bits); // in memory
   Xbyak::Address word(float value);
   Xbyak::Address number(uint32_t bits); // in memory, for every lane
@@ -177,8 +177,6 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   int most_copies_;
   int copies_; // of this turn
   bool masked_ = false;
-  const bool has_bfloat16_ =
-      Xbyak::util::Cpu().has(Xbyak::util::Cpu::tAVX512_BF16);
 
   std::vector<Copy> state_; // of value v, copy c: v most_copies_ + c
   std::vector<int> total_uses_;
@@ -201,8 +199,9 @@ class LoopAssembler : public Xbyak::CodeGenerator {
     std::function<void()> write;
   };
   std::vector<std::unique_ptr<Late>> late_;
-  std::map<uint32_t, std::unique_ptr<Xbyak::Label>> numbers_;
-  std::map<const float*, std::unique_ptr<Xbyak::Label>> tables_;
+  std::vector<uint32_t> data_; // after the code
+  std::map<uint32_t, int> numbers_; // bits: bytes into the data
+  std::map<const float*, int> tables_;
 };
 
 } // namespace zmlx::backend::cpu

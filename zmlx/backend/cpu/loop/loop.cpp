@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "zmlx/backend/cpu/targets.h"
+#include "zmlx/backend/cpu/vector.h"
 
 #include <hwy/highway.h>
 
@@ -96,7 +97,8 @@ bool may_execute() {
 } // namespace
 
 bool assembles() {
-  return (hwy::SupportedTargets() & HWY_AVX3) != 0 && may_execute();
+  // Asking the machine again each time would take long.
+  return vector_target() == hwy::TargetName(HWY_AVX3) && may_execute();
 }
 
 std::shared_ptr<const LoopCode> assemble(const Loop& loop) {

@@ -5,6 +5,8 @@
 #include <bit>
 #include <cmath>
 
+#include <xbyak/xbyak_util.h>
+
 #include "zmlx/backend/cpu/loop/assembler.h"
 
 namespace zmlx::backend::cpu {
@@ -46,6 +48,13 @@ bool is_logic(Op op) {
 
 bool is_word(Type type) {
   return type == Type::I32 || type == Type::U32;
+}
+
+// Asked once, as that takes long on a virtual machine.
+bool has_bfloat16() {
+  using Xbyak::util::Cpu;
+  static const bool has = Cpu().has(Cpu::tAVX512_BF16);
+  return has;
 }
 
 bool assembles_float(Op op) {
@@ -364,7 +373,7 @@ void LoopAssembler::narrow_to_bfloat16(const Zmm& to, const Zmm& x) {
     vpsrld(to, to, 16);
     vpmovdw(half, to);
   };
-  if (!has_bfloat16_) {
+  if (!has_bfloat16()) {
     return exactly();
   }
   constexpr uint8_t kSubnormal = 0x20;

@@ -21,8 +21,7 @@ Xbyak::Reg64 LoopAssembler::base(int memory) {
       Xbyak::Operand::RBX,
       Xbyak::Operand::R12,
       Xbyak::Operand::R13,
-      Xbyak::Operand::R14,
-      Xbyak::Operand::R15};
+      Xbyak::Operand::R14};
   const auto found = bases_.find(memory);
   if (found != bases_.end()) {
     return Xbyak::Reg64(found->second);
@@ -317,16 +316,18 @@ int LoopAssembler::keep_reciprocal(int divisor) {
   return kept;
 }
 
-Xbyak::Label& LoopAssembler::label_of(uint32_t bits) {
-  auto& label = numbers_[bits];
-  if (!label) {
-    label = std::make_unique<Xbyak::Label>();
+// Where the number is among the data, in bytes.
+int LoopAssembler::offset_of(uint32_t bits) {
+  const auto [at, added] =
+      numbers_.try_emplace(bits, static_cast<int>(data_.size() * sizeof bits));
+  if (added) {
+    data_.push_back(bits);
   }
-  return *label;
+  return at->second;
 }
 
 Address LoopAssembler::word(uint32_t bits) {
-  return ptr[rip + label_of(bits)];
+  return ptr[data_base_ + offset_of(bits)];
 }
 
 Address LoopAssembler::word(float value) {
@@ -334,7 +335,7 @@ Address LoopAssembler::word(float value) {
 }
 
 Address LoopAssembler::number(uint32_t bits) {
-  return ptr_b[rip + label_of(bits)];
+  return ptr_b[data_base_ + offset_of(bits)];
 }
 
 Address LoopAssembler::number(float value) {
@@ -342,11 +343,12 @@ Address LoopAssembler::number(float value) {
 }
 
 Address LoopAssembler::table(const float (&values)[16]) {
-  auto& label = tables_[values];
-  if (!label) {
-    label = std::make_unique<Xbyak::Label>();
+  const auto [at, added] = tables_.try_emplace(
+      values, static_cast<int>(data_.size() * sizeof(uint32_t)));
+  for (int k = 0; k < kLanes && added; ++k) {
+    data_.push_back(std::bit_cast<uint32_t>(values[k]));
   }
-  return ptr[rip + *label];
+  return ptr[data_base_ + at->second];
 }
 
 uint32_t LoopAssembler::bits_of(const Loop::Value& number) {

@@ -22,6 +22,9 @@ class Memories {
  public:
   static constexpr size_t kGuard = 128;
 
+  Memories() = default;
+  Memories(Memories&&) = default; // a copy would lie elsewhere: see copy()
+
   /// `offset` bytes after a multiple of 64.
   void add(size_t bytes, size_t offset = 0) {
     Memory memory{{}, bytes};

@@ -98,6 +98,21 @@ TEST(Conversions, AsGivesBackTheTypeItWasGiven) {
   EXPECT_EQ(values(out[1]), (Values{1.5, -0.5}));
 }
 
+TEST(Conversions, NumbersRoundToTheTypeOfAnInput) {
+  const auto body = body_of([](Define& k) {
+    auto x = k.input("x");
+    k.output(lang::as(x, 0.1) + 0 * lang::cast(Type::F32, x), Type::F32, "x");
+  });
+  const auto rounded = [&](mx::Dtype type) {
+    const auto out = outputs(body, {mx::astype(mx::array({1.f, 2.f}), type)});
+    return values(out[0])[0];
+  };
+  EXPECT_EQ(rounded(mx::float16), 0.0999755859375);
+  EXPECT_EQ(rounded(mx::bfloat16), 0.10009765625);
+  EXPECT_EQ(rounded(mx::float32), double(0.1f));
+  EXPECT_EQ(rounded(mx::int32), 0);
+}
+
 TEST(Conversions, WhatIsNotZeroIsTrue) {
   const auto body = body_of([](Define& k) {
     auto i = k.input("i"), x = k.input("x");

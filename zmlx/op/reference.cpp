@@ -218,15 +218,14 @@ class Evaluator {
     for (const auto& arg : n.args) {
       operands.push_back(evaluate(arg, space));
     }
-    if (const auto number = among_numbers(n, operands)) {
+    const bool as_input = n.op == Op::As && n.input >= 0;
+    const auto to = as_input ? type_of(inputs_[n.input]) : n.type;
+    if (const auto number = among_numbers(n, to, operands)) {
       return {mx::array(0), number};
     }
     switch (operands.size()) {
-      case 1: {
-        const bool as_input = n.op == Op::As && n.input >= 0;
-        const auto to = as_input ? type_of(inputs_[n.input]) : n.type;
+      case 1:
         return unary(n.op, to, operands[0], values_);
-      }
       case 2:
         return binary(n.op, operands[0], operands[1], values_);
       case 3:

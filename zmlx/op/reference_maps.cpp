@@ -175,6 +175,7 @@ Value select(
 
 std::optional<Number> among_numbers(
     const lang::Node& n,
+    lang::Type to,
     std::span<const Value> operands) {
   std::array<Number, 3> numbers{};
   for (size_t i = 0; i < operands.size(); ++i) {
@@ -186,10 +187,16 @@ std::optional<Number> among_numbers(
   switch (n.op) {
     case Op::Cast:
       return std::nullopt;
-    case Op::As:
-      return Number{
-          *lang::lower_detail::round_to(n.type, numbers[0].value),
-          numbers[0].integer};
+    case Op::As: {
+      const auto rounded = lang::lower_detail::round_to(to, numbers[0].value);
+      if (!rounded) {
+        throw user_error(
+            "as: the number {} does not fit {}",
+            numbers[0].value,
+            lang::name_of(to));
+      }
+      return Number{*rounded, numbers[0].integer};
+    }
     default:
       return lang::lower_detail::among_numbers(n.op, numbers);
   }

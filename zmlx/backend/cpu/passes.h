@@ -130,6 +130,13 @@ class BoundPasses {
     return fault_->get();
   }
 
+  /// Whether assembled loops compute all that is computed at each place, and
+  /// whether run_rows() runs two rows at once.
+  bool assembled() const;
+  bool overlaps() const {
+    return overlap_.code != nullptr;
+  }
+
  private:
   friend class PassBuilder;
 

@@ -35,6 +35,18 @@ const BoundPasses::LoopPlan* BoundPasses::only_loop(
   return all && pass.carries == 0 ? loop : nullptr;
 }
 
+bool BoundPasses::assembled() const {
+  return std::all_of(passes_.begin(), passes_.end(), [](const PassPlan& pass) {
+    const auto does = [&](Act act) {
+      return std::any_of(
+          pass.block.begin(), pass.block.end(), [act](const Step& step) {
+            return step.act == act;
+          });
+    };
+    return !pass.blocks || (does(Act::Loop) && !does(Act::Compute));
+  });
+}
+
 namespace {
 
 int moved(int number, int by) {

@@ -195,11 +195,13 @@ void LoopAssembler::write_turn(int copies, bool masked) {
   write_stores();
 }
 
-// A store may be into the memory that a value is read from.
+// A store may be into the memory that a value is read from. A truth value that
+// was read may be in a mask.
 void LoopAssembler::write_stores() {
   for (const auto& store : loop_.stores) {
     for (int c = 0; c < copies_; ++c) {
-      if (loop_.values[store.value].kind == Kind::Each) {
+      if (loop_.values[store.value].kind == Kind::Each &&
+          state(store.value, c).at == Copy::At::Nowhere) {
         vector(store.value, c);
         pinned_.clear();
       }

@@ -1,0 +1,120 @@
+// Typical kernels and their gradients run as assembled loops, each pass of
+// them.
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/backend/cpu/loops.h"
+#include "tests/backend/cpu/oracle.h"
+#include "zmlx/backend/cpu/passes.h"
+#include "zmlx/lang/derive.h"
+#include "zmlx/lang/functions.h"
+#include "zmlx/lang/lower.h"
+
+namespace zmlx::backend::cpu {
+namespace {
+
+using lang::Body;
+
+struct Typical {
+  std::string name;
+  Body body;
+  std::vector<int> wanted; // inputs whose gradients are
+};
+
+Expr x(int i) {
+  return lang::input(i);
+}
+
+// Inputs named w and b are the same in every row; i is one integer a row.
+std::vector<Typical> typical() {
+  const auto stored = [](const Expr& value) {
+    return std::vector<lang::Output>{{"y", value, 0}};
+  };
+  const Expr likely = lang::pick(x(0), x(1));
+  return {
+      {"silu(x) z", {{{"x"}, {"z"}}, stored(lang::silu(x(0)) * x(1))}, {0, 1}},
+      {"gelu", {{{"x"}}, stored(lang::gelu(x(0)))}, {0}},
+      {"gelu_tanh", {{{"x"}}, stored(lang::gelu_tanh(x(0)))}, {0}},
+      {"softmax", {{{"x"}}, stored(lang::softmax(x(0)))}, {0}},
+      {"log_softmax", {{{"x"}}, stored(lang::log_softmax(x(0)))}, {0}},
+      {"rms_norm",
+       {{{"x"}, {"w"}}, stored(lang::rms_norm(x(0), x(1), 1e-5))},
+       {0, 1}},
+      {"layer_norm",
+       {{{"x"}, {"w"}, {"b"}},
+        stored(lang::layer_norm(x(0), x(1), x(2), 1e-5))},
+       {0, 1, 2}},
+      {"cross entropy",
+       {{{"x"}, {"i", lang::Role::EachRow}},
+        {{"y", lang::logsumexp(x(0)) - likely, -1, Type::F32}}},
+       {0}},
+  };
+}
+
+// Whether it is done by loops alone.
+bool assembled(const Body& body, Type type) {
+  const int64_t rows = 6, width = 700;
+  std::vector<Type> types;
+  std::vector<Shape> shapes;
+  std::vector<Array> arrays;
+  for (const auto& input : body.inputs) {
+    const bool each_row = input.role == lang::Role::EachRow;
+    const bool place = input.name == "i", one = place || each_row;
+    types.push_back(place ? Type::I32 : type);
+    shapes.push_back(
+        one                                          ? Shape{rows}
+            : input.name == "w" || input.name == "b" ? Shape{width}
+                                                     : Shape{rows, width});
+    arrays.emplace_back(types.back(), shapes.back(), Layout::Plain);
+  }
+  std::string why;
+  const auto program = lang::lower(body, types, &why);
+  EXPECT_TRUE(program) << why;
+  const auto out_shapes = lang::infer_shapes(body, shapes);
+  const auto out_types = lang::infer_types(body, types);
+  std::vector<View> views, out_views;
+  std::vector<bool> sums;
+  for (const auto& array : arrays) {
+    views.push_back(array.view);
+  }
+  std::vector<Array> outputs;
+  outputs.reserve(out_shapes.size());
+  for (size_t k = 0; k < out_shapes.size(); ++k) {
+    outputs.emplace_back(out_types[k], out_shapes[k], Layout::Plain);
+    out_views.push_back(outputs.back().view);
+    sums.push_back(body.outputs[k].sum_like > 0 && out_shapes[k] != shapes[0]);
+  }
+  const BoundPasses passes(
+      program->row.passes,
+      program->row.slots,
+      {views, out_views, program->roles, {rows, width}, Walk::Rows, 0, sums});
+  return passes.assembled();
+}
+
+TEST(LoopPrograms, TypicalKernelsAreAssembled) {
+  ZMLX_NEEDS_LOOPS();
+  for (const auto& it : typical()) {
+    for (Type type : {Type::F32, Type::BF16, Type::F16}) {
+      SCOPED_TRACE(it.name + ", " + std::string(lang::name_of(type)));
+      EXPECT_TRUE(assembled(it.body, type));
+      std::string why;
+      const auto gradients = lang::derive(it.body, it.wanted, &why);
+      ASSERT_TRUE(gradients) << why;
+      EXPECT_TRUE(assembled(*gradients, type)) << "gradients";
+    }
+  }
+}
+
+// What has no loop runs as before, and says so.
+TEST(LoopPrograms, OthersAreNot) {
+  ZMLX_NEEDS_LOOPS();
+  const Expr sine = lang::sin(x(0)), soft = lang::softmax(x(0));
+  EXPECT_FALSE(assembled({{{"x"}}, {{"y", sine, 0}}}, Type::F32));
+  EXPECT_FALSE(assembled({{{"x"}}, {{"y", sine * soft, 0}}}, Type::F32));
+  EXPECT_FALSE(assembled({{{"x"}}, {{"y", soft, 0}}}, Type::F64));
+}
+
+} // namespace
+} // namespace zmlx::backend::cpu

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "tests/op/support.h"
+#include "zmlx/base/errors.h"
 #include "zmlx/lang/functions.h"
 #include "zmlx/op/primitive.h"
 #include "zmlx/op/reference.h"
@@ -111,6 +112,20 @@ TEST(Conversions, NumbersRoundToTheTypeOfAnInput) {
   EXPECT_EQ(rounded(mx::bfloat16), 0.10009765625);
   EXPECT_EQ(rounded(mx::float32), double(0.1f));
   EXPECT_EQ(rounded(mx::int32), 0);
+}
+
+TEST(Conversions, NumbersThatDoNotFitTheTypeOfAnInput) {
+  const auto body = body_of([](Define& k) {
+    auto x = k.input("x");
+    k.output(lang::as(x, 300) + lang::cast(Type::F32, x), Type::F32, "y");
+  });
+  EXPECT_EQ(values(outputs(body, {mx::array({1, 2})})[0]), (Values{301, 302}));
+  try {
+    reference(body, {mx::astype(mx::array({1, 2}), mx::uint8)});
+    FAIL() << "300 as uint8";
+  } catch (const UserError& e) {
+    EXPECT_STREQ(e.what(), "as: the number 300 does not fit uint8");
+  }
 }
 
 TEST(Conversions, WhatIsNotZeroIsTrue) {

@@ -188,6 +188,30 @@ TEST(LoopMemories, StoresIntoWhatIsRead) {
   }
 }
 
+// Nothing but stores reads them.
+TEST(LoopMemories, ValuesThatAreOnlyCopiedChangePlaces) {
+  ZMLX_NEEDS_LOOPS();
+  for (int count : {2, 3, 12, 30}) {
+    for (bool reduces : {false, true}) { // one vector a turn, or two
+      for (Type type : {Type::F32, Type::BF16}) {
+        SCOPED_TRACE(count);
+        LoopMaker make;
+        for (int k = 0; k < count; ++k) {
+          make.each(type);
+        }
+        for (int k = 0; k < count; ++k) {
+          make.store(k, type, (k + 1) % count);
+        }
+        if (reduces) {
+          make.reduce(Op::Sum, make.each(Type::F32));
+        }
+        Memories memories = floats(make.loop);
+        check_lengths(make.loop, memories);
+      }
+    }
+  }
+}
+
 // The same memory under two numbers, as an input and an output have it.
 TEST(LoopMemories, AnOutputMayLieWhereAnInputDoes) {
   ZMLX_NEEDS_LOOPS();

@@ -178,25 +178,9 @@ TEST(LoopOperations, EachWithOneValueForAllPlaces) {
 TEST(LoopOperations, QuotientsByOneValue) {
   ZMLX_NEEDS_LOOPS();
   const auto numerators = samples(Type::F32, 3);
-  for (float y :
-       {0.0f,
-        -0.0f,
-        1.0f,
-        -1.0f,
-        3.0f,
-        0.1f,
-        kInf,
-        -kInf,
-        kNan,
-        1e38f,
-        1e-38f,
-        -1e38f,
-        1e-42f,
-        3e30f,
-        9e29f,
-        1.1e-30f,
-        9e-31f,
-        7e-5f}) {
+  for (float y : {0.0f,  -0.0f,    1.0f,   -1.0f,  3.0f,   0.1f,   kInf,
+                  -kInf, kNan,     1e38f,  1e-38f, -1e38f, 1e-42f, 3e30f,
+                  9e29f, 1.1e-30f, 1e-30f, 1e30f,  9e-31f, 7e-5f}) {
     for (bool is_number : {false, true}) {
       SCOPED_TRACE(y);
       LoopMaker make;

@@ -213,5 +213,34 @@ TEST(RowOverlap, AnOutputInAnInputsMemory) {
   check_rows(Type::F32, true);
 }
 
+// The next row would be read before this one is stored over it.
+TEST(RowOverlap, NotWhereARowIsStoredOverTheNext) {
+  const int64_t rows = 3, width = 50;
+  const Body body{{{"x"}}, {{"y", lang::softmax(x(0)), 0}}};
+  const auto program = lang::lower(body, {Type::F32}, nullptr);
+  Array memory(Type::F32, {rows + 1, width}, Layout::Plain);
+  View from = memory.view, to = memory.view;
+  from.shape[0] = to.shape[0] = rows;
+  const auto bind = [&] {
+    return BoundPasses(
+        program->row.passes,
+        program->row.slots,
+        {{&from, 1}, {&to, 1}, program->roles, {rows, width}});
+  };
+  EXPECT_EQ(bind().overlaps(), assembles()); // each row over itself
+  to.data = static_cast<float*>(from.data) + width;
+  const BoundPasses passes = bind();
+  EXPECT_FALSE(passes.overlaps());
+  memory.fill(1);
+  const auto first = memory.memory;
+  for (int64_t row = 0; row < rows; ++row) {
+    passes.run(row, 0, width);
+  }
+  const auto want = memory.memory;
+  memory.memory = first;
+  passes.run_rows(0, rows);
+  EXPECT_EQ(memory.memory, want);
+}
+
 } // namespace
 } // namespace zmlx::backend::cpu

@@ -1,8 +1,8 @@
 // The functions of a vector, as vector_math-inl.h has them: what a loop gives
+// does not depend on whether it was assembled.
 #include "zmlx/backend/cpu/loop/loop.h"
 
 #if ZMLX_ASSEMBLES
-// does not depend on whether it was assembled.
 #include <bit>
 #include <cmath>
 

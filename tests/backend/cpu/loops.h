@@ -48,6 +48,11 @@ struct LoopMaker {
     value.memory = memory();
     return add(value);
   }
+  int place() {
+    Loop::Value value{Kind::Place, Type::I32};
+    value.memory = memory();
+    return add(value);
+  }
   int number(double x, Type type = Type::F32) {
     Loop::Value value{Kind::Number, type};
     value.instruction.value = x;
@@ -147,6 +152,12 @@ class LoopOracle {
       case Kind::Number:
         std::fill(own.begin(), own.end(), bits_of(value));
         return true;
+      case Kind::Place:
+        fill_index(
+            reinterpret_cast<int32_t*>(own.data()),
+            *memories_.at<int32_t>(value.memory),
+            n_);
+        return false;
       case Kind::Operation:
         compute(value, own.data());
         return false;

@@ -28,6 +28,21 @@ void fill_random_bits(
   }
 }
 
+TEST(LoopMemories, PlacesAreCountedOnFromWhereTheBlockBegins) {
+  ZMLX_NEEDS_LOOPS();
+  LoopMaker make;
+  const int place = make.place();
+  const int twice = make.operation(Op::Add, place, place);
+  make.store(twice);
+  make.store(make.cast(place, Type::F32));
+  Memories memories;
+  memories.add(kUniformLanes * 4, 4);
+  memories.add(kMost * 4, 0);
+  memories.add(kMost * 4, 8);
+  fill_index(memories.at<int32_t>(0), 70000, kUniformLanes);
+  check_lengths(make.loop, memories);
+}
+
 TEST(LoopMemories, EveryTypeIsRead) {
   ZMLX_NEEDS_LOOPS();
   int count = 0;

@@ -136,7 +136,7 @@ class Bound {
     }
     for (int64_t part = 0; part < parts; ++part) {
       passes_->run_rows(
-          rows_ * part / parts, rows_ * (part + 1) / parts, values);
+          rows_ * part / parts, rows_ * (part + 1) / parts, values, {});
     }
     passes_->finish();
     std::vector<unsigned char> result;

@@ -187,16 +187,10 @@ std::optional<Number> among_numbers(
   switch (n.op) {
     case Op::Cast:
       return std::nullopt;
-    case Op::As: {
-      const auto rounded = lang::lower_detail::round_to(to, numbers[0].value);
-      if (!rounded) {
-        throw user_error(
-            "as: the number {} does not fit {}",
-            numbers[0].value,
-            lang::name_of(to));
-      }
-      return Number{*rounded, numbers[0].integer};
-    }
+    case Op::As: // infer_types() says so where it does not fit
+      return Number{
+          *lang::lower_detail::round_to(to, numbers[0].value),
+          numbers[0].integer};
     default:
       return lang::lower_detail::among_numbers(n.op, numbers);
   }

@@ -23,7 +23,7 @@ Value select(
 
 /// What an operation on numbers alone gives, which is a number again. Nothing
 /// where an operand is an array, and for a cast, which gives a number a type.
-/// `to` is the type of Op::As; UserError where the number does not fit it.
+/// `to` is the type of Op::As, which the number fits.
 std::optional<lang::lower_detail::Number> among_numbers(
     const lang::Node& n,
     lang::Type to,

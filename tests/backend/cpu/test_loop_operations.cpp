@@ -217,5 +217,23 @@ TEST(LoopOperations, QuotientsByOneValue) {
   }
 }
 
+// Where a quotient is one unit off in a block, it is so in a loop: what lanes
+// beyond the end hold does not matter.
+TEST(LoopOperations, QuotientsBelowTheNormalNumbers) {
+  ZMLX_NEEDS_LOOPS();
+  LoopMaker make;
+  const int x = make.each(Type::F32), y = make.each(Type::F32);
+  const int quotient = make.operation(Op::Div, x, y); // NaN beyond the end
+  make.store(make.operation(Op::Div, quotient, make.number(10)));
+  std::vector<float> numerators;
+  for (uint32_t units = 1; units < 200; ++units) {
+    numerators.push_back(std::bit_cast<float>(units));
+  }
+  Memories memories = floats(make.loop);
+  memories.fill(0, numerators);
+  memories.fill<float>(1, {1.0f});
+  check_lengths(make.loop, memories);
+}
+
 } // namespace
 } // namespace zmlx::backend::cpu

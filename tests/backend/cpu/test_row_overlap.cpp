@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/backend/cpu/oracle.h"
+#include "zmlx/backend/cpu/cpu.h"
 #include "zmlx/backend/cpu/passes.h"
 #include "zmlx/backend/cpu/space.h"
 #include "zmlx/lang/derive.h"
@@ -211,6 +212,49 @@ TEST(RowOverlap, BitsOfRowsAloneInSixteenBits) {
 
 TEST(RowOverlap, AnOutputInAnInputsMemory) {
   check_rows(Type::F32, true);
+}
+
+// As a launch runs them, whose chunks of rows do not depend on the shares.
+TEST(RowOverlap, GradientsOfLaunchesByAnyShares) {
+  const Body norm{
+      {{"x"}, {"g"}, {"b"}},
+      {{"y", lang::layer_norm(x(0), x(1), x(2), 1e-5), 0}}};
+  const auto program = lang::lower(
+      gradient(norm, {0, 1, 2}), std::vector(4, Type::F32), nullptr);
+  const auto executable = instance().compile(*program);
+  for (int64_t width : {1, 15, 16, 17, 4096, 5000, 40000}) {
+    for (int64_t rows : {1, 2, 3, 20}) {
+      SCOPED_TRACE(testing::Message() << rows << " x " << width);
+      std::vector<Array> arrays; // x, g, b, d_y, d_x, d_g, d_b
+      std::vector<View> views;
+      for (bool each : {true, false, false, true, true, false, false}) {
+        const Shape shape = each ? Shape{rows, width} : Shape{width};
+        arrays.emplace_back(Type::F32, shape, Layout::Plain);
+        arrays.back().fill(static_cast<unsigned>(arrays.size()));
+      }
+      for (const auto& array : arrays) {
+        views.push_back(array.view);
+      }
+      const auto launch =
+          executable->bind(std::span(views).first(4), std::span(views).last(3));
+      std::vector<std::vector<unsigned char>> first;
+      for (int parts : {1, 2, 3, 7}) {
+        for (int part = parts; part-- > 0;) {
+          launch->run(part, parts);
+        }
+        for (size_t k = 4; k < arrays.size(); ++k) {
+          if (parts == 1) {
+            first.push_back(arrays[k].memory);
+          }
+          ASSERT_EQ(arrays[k].memory, first[k - 4]) << parts << " parts";
+          std::fill_n(
+              static_cast<float*>(arrays[k].view.data),
+              arrays[k].values.size(),
+              -1.0f);
+        }
+      }
+    }
+  }
 }
 
 // The next row would be read before this one is stored over it.

@@ -428,7 +428,7 @@ void LoopAssembler::write_divide(const Loop::Value& value, int self, int copy) {
 
 // By the reciprocal, and a correction by what is left (see vector_math-inl.h).
 // What that cannot do, the reciprocal itself being NaN included, is divided
-// after all, apart from the loop.
+// after all, apart from the loop. Lanes beyond the end do not ask for it.
 void LoopAssembler::divide_by_one(
     const Zmm& to,
     const Zmm& x,
@@ -443,7 +443,7 @@ void LoopAssembler::divide_by_one(
   vorps(to, to, sign); // of an exact 0
   const TempMask own(*this);
   const Mask lost = own;
-  vcmpps(lost, to, to, kUnordered);
+  vcmpps(masked_ ? lost | k1 : lost, to, to, kUnordered);
   jump_if_any(lost, [=, this] { vdivps(to, x, y); });
 }
 

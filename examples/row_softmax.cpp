@@ -15,8 +15,7 @@ int main() {
   const auto y = softmax(x);
 
   auto off = mx::max(mx::abs(mx::subtract(y, mx::softmax(x, -1))));
-  auto sums =
-      mx::max(mx::abs(mx::subtract(mx::sum(y, -1), mx::array(1.0f))));
+  auto sums = mx::max(mx::abs(mx::subtract(mx::sum(y, -1), mx::array(1.0f))));
   mx::eval(off, sums);
   std::cout << "largest difference from mx::softmax: " << off.item<float>()
             << "\nlargest |sum of a row - 1|:          " << sums.item<float>()

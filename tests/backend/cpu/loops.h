@@ -190,17 +190,18 @@ class LoopOracle {
   }
 
   void reduce(const Loop::Reduction& it) {
-    auto* to = memories_.at<Partial>(it.memory);
+    Partial part; // the memory may be of any alignment
+    std::memcpy(&part, memories_.at<void>(it.memory), sizeof part);
     const bool sum = it.op == lang::Op::Sum;
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
     const float start = sum        ? 0
         : it.op == lang::Op::MaxOf ? -kInfinity
                                    : kInfinity;
-    std::fill_n(to->lanes, Partial::kLanes, start);
+    std::fill_n(part.lanes, Partial::kLanes, start);
     bool nan = false;
     for (size_t i = 0; i < n_; ++i) {
       const float x = real(it.value, i);
-      float& lane = to->lanes[i % Partial::kLanes];
+      float& lane = part.lanes[i % Partial::kLanes];
       nan = nan || std::isnan(x);
       if (sum) {
         lane += x;
@@ -209,18 +210,28 @@ class LoopOracle {
       }
     }
     if (!sum) {
-      to->nan = nan;
+      part.nan = nan;
     }
+    std::memcpy(memories_.at<void>(it.memory), &part, sizeof part);
   }
 
   void add_up(const Loop::Add& it) {
     for (size_t i = 0; i < n_; ++i) {
       if (it.floats) {
-        memories_.at<float>(it.memory)[i] += real(it.value, i);
+        add_to<float>(it.memory, i, real(it.value, i));
       } else {
-        memories_.at<double>(it.memory)[i] += real(it.value, i);
+        add_to<double>(it.memory, i, real(it.value, i));
       }
     }
+  }
+
+  template <typename T>
+  void add_to(int memory, size_t i, float x) {
+    auto* at = memories_.at<unsigned char>(memory) + i * sizeof(T);
+    T sum;
+    std::memcpy(&sum, at, sizeof sum);
+    sum += x;
+    std::memcpy(at, &sum, sizeof sum);
   }
 
   const Loop& loop_;
@@ -296,8 +307,10 @@ expect_same(const Loop& loop, Memories& got, Memories& want, size_t n) {
     compare(it.memory, it.floats ? lang::Type::F32 : lang::Type::F64);
   }
   for (const auto& it : loop.reductions) {
-    expect_same_partial(
-        it, *got.at<Partial>(it.memory), *want.at<Partial>(it.memory));
+    Partial a, b;
+    std::memcpy(&a, got.at<void>(it.memory), sizeof a);
+    std::memcpy(&b, want.at<void>(it.memory), sizeof b);
+    expect_same_partial(it, a, b);
   }
   EXPECT_TRUE(got.guarded()) << "wrote beyond a memory";
 }

@@ -166,7 +166,9 @@ TEST(LoopReductions, SumsHaveOneOrder) {
       const auto code = assemble(make.loop);
       ASSERT_TRUE(code);
       code->run(memories.pointers().data(), static_cast<int64_t>(n));
-      const auto* sums = memories.at<Partial>(memory)->lanes;
+      Partial part;
+      std::memcpy(&part, memories.at<void>(memory), sizeof part);
+      const float* sums = part.lanes;
       lanes.emplace_back(sums, sums + Partial::kLanes);
       ASSERT_EQ(lanes.back(), lanes[(lanes.size() - 1) % 4]) << more;
     }

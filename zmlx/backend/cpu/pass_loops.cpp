@@ -4,7 +4,6 @@
 
 #include "zmlx/backend/cpu/pass_builder.h"
 #include "zmlx/backend/cpu/scalar.h"
-#include "zmlx/base/errors.h"
 
 namespace zmlx::backend::cpu {
 
@@ -13,10 +12,6 @@ using lang::Type;
 using Kind = Loop::Value::Kind;
 
 namespace {
-
-Type memory_type(Type compute) {
-  return register_type(compute);
-}
 
 double as_number(Type type, const void* bytes) {
   return with_register_type(type, [bytes](auto zero) {
@@ -120,7 +115,7 @@ int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
     value.kind = Kind::Each;
     value.memory = draft.memory_of(reg);
     value.stored = raw_[reg] ? bound_.accesses_[step_of(reg)->access].type()
-                             : memory_type(it.type);
+                             : register_type(it.type);
   }
   const int number = draft.add(value);
   draft.values.emplace(reg, number);
@@ -334,7 +329,7 @@ bool PassBuilder::make_loops() {
         const int memory =
             draft.add_memory({BoundPasses::Pointer::From::Register, step.to});
         draft.plan.loop.stores.push_back(
-            {value, memory, memory_type(pass_.code[step.to].type)});
+            {value, memory, register_type(pass_.code[step.to].type)});
         draft.plan.makes.push_back(step.to);
       }
     }

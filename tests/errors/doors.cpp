@@ -5,32 +5,12 @@
 
 #include <gtest/gtest.h>
 
-#include "zmlx/base/errors.h"
+#include "tests/errors/messages.h"
 #include "zmlx/op/elementwise.h"
 #include "zmlx/op/reduce.h"
 
 namespace zmlx::op {
 namespace {
-
-struct Wrong {
-  std::function<void()> use;
-  std::string expected;
-};
-
-std::string message_of(const std::function<void()>& use) {
-  try {
-    use();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-void expect_messages(const std::vector<Wrong>& list) {
-  for (size_t i = 0; i < list.size(); ++i) {
-    EXPECT_EQ(message_of(list[i].use), list[i].expected) << "case " << i;
-  }
-}
 
 std::function<void()> formula(const std::string& text, Formula options) {
   return [text, options = std::move(options)] { elementwise(text, options); };

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "zmlx/base/errors.h"
+#include "tests/errors/messages.h"
 #include "zmlx/lang/parse.h"
 
 namespace zmlx::lang {
@@ -18,12 +18,7 @@ struct Wrong {
 std::string message_of(
     const std::string& text,
     const std::vector<Input>& inputs) {
-  try {
-    parse(text, inputs);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
+  return zmlx::message_of([&] { parse(text, inputs); });
 }
 
 const std::vector<Wrong> kWrong = {

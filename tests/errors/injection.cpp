@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "zmlx/base/errors.h"
+#include "tests/errors/messages.h"
 #include "zmlx/lang/parse.h"
 
 namespace zmlx::lang {
@@ -138,12 +138,8 @@ std::vector<std::string> giants() {
 }
 
 std::string message_of(const std::string& text) {
-  try {
-    parse(text, formula_inputs({"x"}), {.unused_allowed = true});
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
+  return zmlx::message_of(
+      [&] { parse(text, formula_inputs({"x"}), {.unused_allowed = true}); });
 }
 
 std::vector<std::string> lines_of(const std::string& text) {

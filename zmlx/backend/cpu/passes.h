@@ -103,9 +103,8 @@ class BoundPasses {
       int64_t end,
       const RowValues& values = {}) const noexcept;
 
-  /// Something to do now and then.
-  struct Each {
-    int64_t rows = 0; // after so many; 0: never
+  /// Called after each row or, where rows run at once, after as much work.
+  struct AfterRow {
     void (*call)(void* of) noexcept = nullptr;
     void* of = nullptr;
   };
@@ -120,7 +119,7 @@ class BoundPasses {
       int64_t first,
       int64_t end,
       const RowValues& values,
-      const Each& each) const noexcept;
+      const AfterRow& after) const noexcept;
 
   /// To be called after the last run of a share: what it wrote is then seen by
   /// other threads.

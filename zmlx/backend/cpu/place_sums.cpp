@@ -152,6 +152,7 @@ class PlaceSums : public Launch {
   int64_t first_element(const Sum& sum, const Chunk& chunk) const;
   int64_t elements(const Sum& sum, const Chunk& chunk) const;
   int64_t element(const Sum& sum, const Chunk& chunk, int64_t row) const;
+  struct FloatRows;
   void run_chunk(size_t number) const noexcept;
   int64_t rows_alike(const Chunk& chunk, int64_t row) const;
   void add_floats(const Sum& sum, float* floats, uint64_t* sums) const noexcept;
@@ -312,6 +313,28 @@ int64_t PlaceSums::element(const Sum& sum, const Chunk& chunk, int64_t row)
   return element - first_element(sum, chunk);
 }
 
+/// The float32 sums of a chunk, which its rows share.
+struct PlaceSums::FloatRows {
+  const PlaceSums& of;
+  float* const* floats;
+  uint64_t* const* sums;
+  int64_t rows = 0; // so far
+
+  void flush() const {
+    for (size_t k = 0; k < of.sums_.size(); ++k) {
+      if (of.sums_[k].floats) {
+        of.add_floats(of.sums_[k], floats[k], sums[k]);
+      }
+    }
+  }
+  static void after_row(void* own) noexcept {
+    auto& now = *static_cast<FloatRows*>(own);
+    if (++now.rows % kRowsAtOnce == 0) {
+      now.flush();
+    }
+  }
+};
+
 void PlaceSums::run_chunk(size_t number) const noexcept {
   const Chunk& chunk = chunks_[number];
   auto* scratch =
@@ -331,20 +354,7 @@ void PlaceSums::run_chunk(size_t number) const noexcept {
       std::fill_n(floats[k], window, 0.0f);
     }
   }
-  struct Flush {
-    const PlaceSums& of;
-    float* const* floats;
-    uint64_t* const* sums;
-    static void run(void* flush) noexcept {
-      const auto& own = *static_cast<const Flush*>(flush);
-      for (size_t k = 0; k < own.of.sums_.size(); ++k) {
-        if (own.of.sums_[k].floats) {
-          own.of.add_floats(own.of.sums_[k], own.floats[k], own.sums[k]);
-        }
-      }
-    }
-  } flush{*this, floats, sums};
-  const BoundPasses::Each each{kRowsAtOnce, &Flush::run, &flush};
+  FloatRows rows{*this, floats, sums};
   for (int64_t row = chunk.row; row < chunk.row_end;) {
     const int64_t end = rows_alike(chunk, row);
     for (size_t k = 0; k < sums_.size(); ++k) {
@@ -354,14 +364,13 @@ void PlaceSums::run_chunk(size_t number) const noexcept {
     }
     if (columns_) {
       passes_.run(row, chunk.begin, chunk.end, {.sums = now});
-      if (end % kRowsAtOnce == 0 || end == chunk.row_end) {
-        Flush::run(&flush);
-      }
+      FloatRows::after_row(&rows);
     } else {
-      passes_.run_rows(row, end, {.sums = now}, each);
+      passes_.run_rows(row, end, {.sums = now}, {&FloatRows::after_row, &rows});
     }
     row = end;
   }
+  rows.flush();
   for (size_t k = 0; k < sums_.size(); ++k) {
     if (sums_[k].apart) {
       store_chunk(sums_[k], chunk, sums[k]);

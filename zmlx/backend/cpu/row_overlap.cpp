@@ -152,7 +152,7 @@ void BoundPasses::run_rows(
     int64_t first,
     int64_t end,
     const RowValues& values,
-    const Each& each) const noexcept {
+    const AfterRow& after) const noexcept {
   const auto stages = static_cast<int64_t>(overlap_.stages.size());
   const bool overlaps = overlap_.code && end - first >= stages;
   Running rows[kMaxStages] = {};
@@ -168,8 +168,8 @@ void BoundPasses::run_rows(
     } else {
       run(first + step, 0, width_, values);
     }
-    if (each.rows > 0 && (step + 1 == steps || (step + 1) % each.rows == 0)) {
-      each.call(each.of);
+    if (after.call) {
+      after.call(after.of);
     }
   }
 }

@@ -75,9 +75,11 @@ class PassBuilder {
   bool loop_adds(const BoundPasses::AddPlan& add) const;
   Phases find_phases() const;
   Sinks find_sinks(const Phases& phases);
-  void mark_raw(const Sinks& sinks);
-  std::vector<bool> read_outside(const Phases& phases, const Sinks& sinks)
-      const;
+  std::vector<bool> read_apart(const Sinks& sinks) const;
+  void mark_raw(const std::vector<bool>& apart);
+  std::vector<bool> read_outside(
+      const Phases& phases,
+      const std::vector<bool>& apart) const;
   int loop_value(Draft& draft, const Phases& phases, uint16_t reg);
   static int phase_of_sink(const Phases& phases, uint16_t reg);
   void draft_sinks(Draft& draft, const Phases& phases, const Sinks& sinks);

@@ -193,29 +193,34 @@ PassBuilder::Sinks PassBuilder::find_sinks(const Phases& phases) {
   return sinks;
 }
 
-// Inputs of other types than float32 that loops alone read stay as they are,
-// and places are no memory.
-void PassBuilder::mark_raw(const Sinks& sinks) {
-  raw_.assign(pass_.code.size(), false);
-  for (const Step& step : plan_.block) {
-    raw_[step.to] =
-        step.act == Act::Index || (step.act == Act::Load && loop_reads(step));
-  }
+// Registers that something reads which is no loop.
+std::vector<bool> PassBuilder::read_apart(const Sinks& sinks) const {
+  std::vector<bool> apart(pass_.code.size());
   for (const Step& step : plan_.block) {
     for (int k = 0; k < step.operands && !may_loop(step); ++k) {
-      raw_[step.in[k]] = false;
+      apart[step.in[k]] = true;
     }
   }
   const auto mark = [&](const auto& plans, const std::vector<bool>& loops) {
     for (size_t i = 0; i < plans.size(); ++i) {
-      if (!loops[i]) {
-        raw_[plans[i].value] = false;
-      }
+      apart[plans[i].value] = apart[plans[i].value] || !loops[i];
     }
   };
   mark(plan_.stores, sinks.stores);
   mark(plan_.reductions, sinks.reductions);
   mark(plan_.adds, sinks.adds);
+  return apart;
+}
+
+// Inputs of other types than float32 that loops alone read stay as they are,
+// and places are no memory.
+void PassBuilder::mark_raw(const std::vector<bool>& apart) {
+  raw_.assign(pass_.code.size(), false);
+  for (const Step& step : plan_.block) {
+    const bool may =
+        step.act == Act::Index || (step.act == Act::Load && loop_reads(step));
+    raw_[step.to] = may && !apart[step.to];
+  }
 }
 
 // The loop in which something is done with a value.
@@ -269,24 +274,15 @@ void PassBuilder::draft_sinks(
 // Values that are read by what is not of their loop, or by a later pass.
 std::vector<bool> PassBuilder::read_outside(
     const Phases& phases,
-    const Sinks& sinks) const {
-  std::vector<bool> outside(pass_.code.size());
+    const std::vector<bool>& apart) const {
+  std::vector<bool> outside = apart;
   for (const Step& step : plan_.block) {
     outside[step.to] = outside[step.to] || step.kept >= 0;
     for (int k = 0; k < step.operands; ++k) {
       const uint16_t reg = step.in[k];
-      outside[reg] = outside[reg] || !may_loop(step) ||
-          phases.of[step.to] != phases.of[reg];
+      outside[reg] = outside[reg] || phases.of[step.to] != phases.of[reg];
     }
   }
-  const auto mark = [&](const auto& plans, const std::vector<bool>& loops) {
-    for (size_t i = 0; i < plans.size(); ++i) {
-      outside[plans[i].value] = outside[plans[i].value] || !loops[i];
-    }
-  };
-  mark(plan_.stores, sinks.stores);
-  mark(plan_.reductions, sinks.reductions);
-  mark(plan_.adds, sinks.adds);
   return outside;
 }
 
@@ -317,8 +313,9 @@ bool PassBuilder::make_loops() {
   }
   const Phases phases = find_phases();
   const Sinks sinks = find_sinks(phases);
-  mark_raw(sinks);
-  const auto outside = read_outside(phases, sinks);
+  const auto apart = read_apart(sinks);
+  mark_raw(apart);
+  const auto outside = read_outside(phases, apart);
   std::vector<Draft> drafts;
   for (int phase = 0; phase <= phases.count; ++phase) {
     Draft draft;

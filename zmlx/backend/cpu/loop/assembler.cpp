@@ -365,10 +365,10 @@ void LoopAssembler::write_reciprocal(const Zmm& to, const Zmm& divisor) {
   vdivps(to, to, divisor);
   vandps(size, divisor, number(uint32_t{0x7FFFFFFF}));
   vbroadcastss(Zmm(1), word(1e-30f));
-  vcmpps(k1, size, Zmm(1), 17); // less
+  vcmpps(k1, size, Zmm(1), kLess);
   vbroadcastss(to | k1, word(std::numeric_limits<float>::quiet_NaN()));
   vbroadcastss(Zmm(1), word(1e30f));
-  vcmpps(k1, Zmm(1), size, 17);
+  vcmpps(k1, Zmm(1), size, kLess);
   vbroadcastss(to | k1, word(std::numeric_limits<float>::quiet_NaN()));
 }
 

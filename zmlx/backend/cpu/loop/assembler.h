@@ -11,6 +11,16 @@
 
 namespace zmlx::backend::cpu {
 
+/// What vcmpps asks.
+enum Compare : uint8_t {
+  kEqual = 0,
+  kUnordered = 3,
+  kNotEqual = 4, // true where one is NaN
+  kLess = 17,
+  kLessEqual = 18,
+  kNotLess = 29, // false where one is NaN: greater or equal
+};
+
 /// Writes the code of a Loop for AVX-512: `copies` vectors of 16 places a
 /// turn, then one by one, the last under a mask.
 class LoopAssembler : public Xbyak::CodeGenerator {

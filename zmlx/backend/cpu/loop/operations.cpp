@@ -16,15 +16,6 @@ using lang::Type;
 
 namespace {
 
-enum Compare : uint8_t {
-  kEqual = 0,
-  kUnordered = 3,
-  kNotEqual = 4, // true where one is NaN
-  kLess = 17,
-  kLessEqual = 18,
-  kNotLess = 29, // false where one is NaN: greater or equal
-};
-
 // Of integers.
 uint8_t integer_compare(Op op) {
   return op == Op::Equal ? 0 : op == Op::Less ? 1 : op == Op::LessEqual ? 2 : 4;

@@ -17,6 +17,7 @@
 #include <hwy/contrib/math/math-inl.h>
 
 #include "zmlx/backend/cpu/erf_table.h"
+#include "zmlx/backend/cpu/exp_table.h"
 #include "zmlx/backend/cpu/vector.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -230,23 +231,52 @@ HWY_INLINE V repair(D d, V x, V result, M bad, F f) {
   return hn::Load(d, out);
 }
 
-// exp for -104 <= x <= 104; NaN stays where there is AVX-512.
+// table[index] for 0 <= index < 16; only its last four bits count where there
+// is AVX-512.
+template <class D, class VI>
+HWY_INLINE hn::Vec<D> look_up(D d, const float* table, VI index) {
 #if HWY_TARGET == HWY_AVX3
-// x = n log 2 + r, and exp(r) = 1 + r + r^2 P(r) with P fitted for the least
-// relative error (3e-9); the machine scales by 2^n, subnormal results too.
+  return hn::Vec<D>{_mm512_permutexvar_ps(index.raw, hn::Load(d, table).raw)};
+#else
+  return hn::GatherIndex(d, table, index);
+#endif
+}
+
+#if HWY_TARGET == HWY_AVX3
+// What exp_table.h says of x, except for T: n = k + j / 16, p = exp(r) - 1.
 template <class D, class V>
-HWY_INLINE V exp_within(D d, V x) {
+HWY_INLINE V exp_parts(D d, V x, V& shifted, V& n) {
   const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
-  const V n = hn::Round(hn::Mul(x, set(1.44269504f)));
+  shifted = hn::MulAdd(x, set(1.44269504f), set(kExpShift));
+  n = hn::Sub(shifted, set(kExpShift));
   V r = hn::NegMulAdd(n, set(0.693145752f), x); // 15 bits: n times it is exact
   r = hn::NegMulAdd(n, set(1.42860677e-06f), r);
-  V p = set(0.00138145965f);
-  p = hn::MulAdd(p, r, set(0.00836871751f));
-  p = hn::MulAdd(p, r, set(0.0416683890f));
-  p = hn::MulAdd(p, r, set(0.166665211f));
-  p = hn::MulAdd(p, r, set(0.499999940f));
-  const V e = hn::Add(hn::MulAdd(hn::Mul(r, r), p, r), set(1.0f));
-  return V{_mm512_scalef_ps(e.raw, n.raw)};
+  const V p = hn::MulAdd(set(kExpCube), r, set(kExpSquare));
+  return hn::MulAdd(hn::Mul(p, r), r, r);
+}
+
+// exp for -104 <= x <= 104; NaN stays. The machine scales by 2^k, subnormal
+// results too.
+template <class D, class V>
+HWY_INLINE V exp_within(D d, V x) {
+  const hn::RebindToSigned<D> di;
+  V shifted, n;
+  const V p = exp_parts(d, x, shifted, n);
+  const V t = look_up(d, kExpPowers, hn::BitCast(di, shifted));
+  return V{_mm512_scalef_ps(hn::MulAdd(t, p, t).raw, n.raw)};
+}
+
+// exp for -87 <= x <= 87: 2^k by additions to the bits, for which other units
+// have more time than for that scaling.
+template <class D, class V>
+HWY_INLINE V exp_moderate(D d, V x) {
+  const hn::RebindToSigned<D> di;
+  V shifted, n;
+  const V p = exp_parts(d, x, shifted, n);
+  const auto bits = hn::BitCast(di, shifted);
+  const auto t = hn::BitCast(di, look_up(d, kExpBits.data(), bits));
+  const V s = hn::BitCast(d, hn::Add(t, hn::ShiftLeft<kExpExponent>(bits)));
+  return hn::MulAdd(s, p, s);
 }
 
 template <class D, class V>
@@ -257,7 +287,7 @@ HWY_INLINE V exp_any(D d, V x) {
 }
 #else
 template <class D, class V>
-HWY_INLINE V exp_within(D d, V x) {
+HWY_INLINE V exp_moderate(D d, V x) {
   return hn::Exp(d, x);
 }
 
@@ -317,29 +347,24 @@ HWY_INLINE V nearest_integer(D d, V x, float factor) {
   return hn::Sub(hn::MulAdd(x, hn::Set(d, factor), shift), shift);
 }
 
-// With x = n log 2 + r and p = exp(-r), of the P of exp_within:
-// 1 / (1 + exp(-x)) = 2^n / (2^n + p), whose divisor is neither small nor, as
-// x is at most 21, large.
+// 1 / (1 + exp(-x)); where that is subnormal or nearly so, exp(x) is the same.
 template <class D, class V>
 HWY_INLINE V sigmoid_any(D d, V x) {
-  const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
-  const V t = hn::Max(set(-104.0f), hn::Min(set(21.0f), x));
-  const V n = nearest_integer(d, t, 1.44269504f);
-  V r = hn::NegMulAdd(n, set(0.693145752f), t);
-  r = hn::NegMulAdd(n, set(1.42860677e-06f), r);
-  V p = set(0.00138145965f);
-  p = hn::MulAdd(p, r, set(-0.00836871751f));
-  p = hn::MulAdd(p, r, set(0.0416683890f));
-  p = hn::MulAdd(p, r, set(-0.166665211f));
-  p = hn::MulAdd(p, r, set(0.499999940f));
-  p = hn::Add(hn::MulSub(hn::Mul(r, r), p, r), set(1.0f));
-  const V b = hn::Add(scale_by(d, set(1.0f), n), p);
-  return keep_limited_nan(d, x, scale_by(d, reciprocal_of(d, b), n));
+  const V least = hn::Set(d, -87.0f);
+  const V t = hn::Max(least, hn::Min(hn::Set(d, 87.0f), x));
+  const V e = exp_moderate(d, hn::Neg(t));
+  const V r =
+      keep_limited_nan(d, x, reciprocal_of(d, hn::Add(e, hn::Set(d, 1.0f))));
+  const auto small = hn::Lt(x, least);
+  if (HWY_LIKELY(hn::AllFalse(d, small))) {
+    return r;
+  }
+  return hn::IfThenElse(small, exp_any(d, x), r);
 }
 
-// With x = n log(2) / 2 + h and g = (exp(2 h) - 1) / 2, of the P of exp_within
-// at 2 h: e = (exp(2 x) - 1) / 2 = 2^n g + (2^n - 1) / 2 and tanh = e / (e +
-// 1).
+// With x = n log(2) / 2 + h and g = (exp(2 h) - 1) / 2 = h + h^2 P(h), P fitted
+// for the least relative error of exp (3e-9): e = (exp(2 x) - 1) / 2 = 2^n g +
+// (2^n - 1) / 2 and tanh = e / (e + 1).
 template <class D, class V>
 HWY_INLINE V tanh_any(D d, V x) {
   const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
@@ -358,16 +383,6 @@ HWY_INLINE V tanh_any(D d, V x) {
   const V e = hn::MulAdd(s, g, hn::MulSub(s, set(0.5f), set(0.5f)));
   const V r = divide_moderate(d, e, hn::Add(e, set(1.0f)));
   return keep_limited_nan(d, x, hn::CopySign(r, x)); // -0 too
-}
-
-// table[index] for 0 <= index < 16.
-template <class D, class VI>
-HWY_INLINE hn::Vec<D> look_up(D d, const float (&table)[16], VI index) {
-#if HWY_TARGET == HWY_AVX3
-  return hn::Vec<D>{_mm512_permutexvar_ps(index.raw, hn::Load(d, table).raw)};
-#else
-  return hn::GatherIndex(d, table, index);
-#endif
 }
 
 // t P(u) with the P of t's part of the table.

@@ -120,7 +120,7 @@ void LoopAssembler::write() {
   for (const auto& reg : saved) {
     push(reg);
   }
-  sub(rsp, kStack * kVectorBytes);
+  sub(rsp, (kStack + 1) * kVectorBytes); // one more for what is done late
   and_(rsp, -kVectorBytes);
   jmp(preamble, T_NEAR);
 

@@ -150,7 +150,7 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   Xbyak::Address word(float value);
   Xbyak::Address number(uint32_t bits); // in memory, for every lane
   Xbyak::Address number(float value);
-  Xbyak::Address table(const float (&values)[16]);
+  Xbyak::Address table(const float* values); // of 16
 
   // One operation on one copy, in operations.cpp.
   void write_operation(int value, int copy);
@@ -174,13 +174,14 @@ class LoopAssembler : public Xbyak::CodeGenerator {
 
   // Functions of a vector, in functions.cpp. `x` may not be `to`.
   void exp(const Zmm& to, const Zmm& x);
+  void
+  exp_within(const Zmm& to, const Zmm& r, const Zmm& n, const Zmm& shifted);
   void sigmoid(const Zmm& to, const Zmm& x);
   void tanh(const Zmm& to, const Zmm& x);
   void log(const Zmm& to, const Zmm& x);
   void erf(const Zmm& to, const Zmm& x);
   void clamp(const Zmm& to, const Zmm& x, float least, float most);
-  void reduce_by_log2(const Zmm& n, const Zmm& r, const Zmm& x, float parts);
-  void reduce_to_power(const Zmm& n, const Zmm& s, const Zmm& r, float parts);
+  void exp_parts(const Zmm& p, const Zmm& shifted, const Zmm& n, const Zmm& r);
   void polynomial(const Zmm& p, const Zmm& x, std::initializer_list<float> c);
 
   const Loop loop_;

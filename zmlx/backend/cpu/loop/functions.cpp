@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "zmlx/backend/cpu/erf_table.h"
+#include "zmlx/backend/cpu/exp_table.h"
 #include "zmlx/backend/cpu/loop/assembler.h"
 
 namespace zmlx::backend::cpu {
@@ -20,9 +21,13 @@ constexpr float kPerLog2 = 1.44269504f;
 // Added to this number, the last bits are the nearest integer.
 constexpr float kShift = 0x1.8p23f;
 
-// (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2.
-constexpr float kExp[] =
-    {0.00138145965f, 0.00836871751f, 0.0416683890f, 0.166665211f, 0.499999940f};
+// ((exp(2 h) - 1) / 2 - h) / h^2 at h = r / 2, |r| <= log(2) / 2.
+constexpr float kTanh[] = {
+    0.00138145965f * 32,
+    0.00836871751f * 16,
+    0.0416683890f * 8,
+    0.166665211f * 4,
+    0.499999940f * 2};
 
 } // namespace
 
@@ -36,21 +41,6 @@ void LoopAssembler::clamp(
   with_constant(least, [&](const Zmm& c) { vmaxps(to, c, to); });
 }
 
-// x = n log(2) / parts + r for an integer n. `r` may be `x`.
-void LoopAssembler::reduce_by_log2(
-    const Zmm& n,
-    const Zmm& r,
-    const Zmm& x,
-    float parts) {
-  vmulps(n, x, number(kPerLog2 * parts));
-  vrndscaleps(n, n, kToNearest);
-  if (r != x) {
-    vmovaps(r, x);
-  }
-  vfnmadd231ps(r, n, number(kLog2High / parts));
-  vfnmadd231ps(r, n, number(kLog2Low / parts));
-}
-
 void LoopAssembler::polynomial(
     const Zmm& p,
     const Zmm& x,
@@ -62,62 +52,86 @@ void LoopAssembler::polynomial(
   }
 }
 
-void LoopAssembler::exp(const Zmm& to, const Zmm& x) {
-  const Temp r(*this), n(*this);
-  clamp(r, x, -104.0f, 104.0f);
-  reduce_by_log2(n, r, r, 1);
-  polynomial(to, r, {kExp[0], kExp[1], kExp[2], kExp[3], kExp[4]});
-  const Temp square(*this);
-  vmulps(square, r, r);
-  vfmadd213ps(to, square, r);
-  vaddps(to, to, number(1.0f));
+// What exp_table.h says of `r`, which becomes its own remainder: p = exp(r) -
+// 1, n = k + j / 16, and the bits of it at the end of `shifted`.
+void LoopAssembler::exp_parts(
+    const Zmm& p,
+    const Zmm& shifted,
+    const Zmm& n,
+    const Zmm& r) {
+  vbroadcastss(shifted, word(kExpShift));
+  vfmadd231ps(shifted, r, number(kPerLog2));
+  vsubps(n, shifted, number(kExpShift));
+  vfnmadd231ps(r, n, number(kLog2High));
+  vfnmadd231ps(r, n, number(kLog2Low));
+  polynomial(p, r, {kExpCube, kExpSquare});
+  vmulps(p, p, r);
+  vfmadd213ps(p, r, r);
+}
+
+// exp of `r`, for -104 <= r <= 104 or NaN; all others are overwritten.
+void LoopAssembler::exp_within(
+    const Zmm& to,
+    const Zmm& r,
+    const Zmm& n,
+    const Zmm& shifted) {
+  exp_parts(to, shifted, n, r);
+  vpermps(shifted, shifted, table(kExpPowers)); // by the last four bits
+  vfmadd213ps(to, shifted, shifted);
   vscalefps(to, to, n);
 }
 
-// As reduce_by_log2, and s = 2^n, or 2^-126 where that is less: by additions to
-// the bits, for which other units have more time than for vscalefps.
-void LoopAssembler::reduce_to_power(
-    const Zmm& n,
-    const Zmm& s,
-    const Zmm& r,
-    float parts) {
-  constexpr int kOneBits = 127, kLeast = 1;
-  const auto shift_bits = std::bit_cast<int32_t>(kShift);
-  vbroadcastss(s, word(kShift));
-  vfmadd231ps(s, r, number(kPerLog2 * parts));
-  vsubps(n, s, number(kShift));
-  vpaddd(s, s, number(static_cast<uint32_t>(kOneBits - shift_bits)));
-  vpmaxsd(s, s, number(uint32_t{kLeast}));
-  vpslld(s, s, 23);
-  vfnmadd231ps(r, n, number(kLog2High / parts));
-  vfnmadd231ps(r, n, number(kLog2Low / parts));
+void LoopAssembler::exp(const Zmm& to, const Zmm& x) {
+  const Temp r(*this), n(*this), shifted(*this);
+  clamp(r, x, -104.0f, 104.0f);
+  exp_within(to, r, n, shifted);
 }
 
 void LoopAssembler::sigmoid(const Zmm& to, const Zmm& x) {
-  const Temp r(*this), n(*this), s(*this);
-  clamp(r, x, -104.0f, 21.0f);
-  reduce_to_power(n, s, r, 1);
-  polynomial(to, r, {kExp[0], -kExp[1], kExp[2], -kExp[3], kExp[4]});
-  const Temp square(*this);
-  vmulps(square, r, r);
-  vfmsub213ps(to, square, r);
-  vaddps(to, to, number(1.0f));
-  vaddps(s, s, to);
-  vrcp14ps(to, s); // and one step of Newton's
-  vbroadcastss(r, word(1.0f));
-  vfnmadd231ps(r, s, to);
-  vfmadd213ps(to, r, to);
-  vscalefps(to, to, n);
+  const Temp own_r(*this), own_n(*this), own_s(*this);
+  const Zmm r = own_r, n = own_n, s = own_s;
+  const TempMask own(*this);
+  const Mask small = own;
+  clamp(r, x, -87.0f, 87.0f);
+  vxorps(r, r, number(uint32_t{0x80000000}));
+  exp_parts(to, s, n, r);
+  vpermps(n, s, table(kExpBits.data()));
+  vpslld(s, s, kExpExponent);
+  vpaddd(s, s, n);
+  vfmadd213ps(to, s, s); // exp(-x)
+  with_constant(1.0f, [&](const Zmm& one) {
+    vaddps(s, to, one);
+    vrcp14ps(to, s); // and one step of Newton's
+    vfnmadd213ps(s, to, one);
+  });
+  vfmadd213ps(to, s, to);
+  with_constant(
+      -87.0f, [&](const Zmm& least) { vcmpps(small, x, least, kLess); });
+  jump_if_any(small, [=, this] {
+    const auto kept = ptr[rsp + kStack * kVectorBytes];
+    vmovups(kept, to);
+    vmaxps(r, x, number(-104.0f));
+    exp_within(to, r, n, s);
+    vmovaps(r, to);
+    vmovups(to, kept);
+    vmovaps(to | small, r);
+  });
 }
 
 void LoopAssembler::tanh(const Zmm& to, const Zmm& x) {
   const Temp h(*this), n(*this), s(*this);
   clamp(h, x, -10.0f, 10.0f);
-  reduce_to_power(n, s, h, 2);
-  polynomial(
-      to,
-      h,
-      {kExp[0] * 32, kExp[1] * 16, kExp[2] * 8, kExp[3] * 4, kExp[4] * 2});
+  // 2^n by additions to the bits, for which other units have more time than for
+  // vscalefps.
+  constexpr uint32_t kOne = 127;
+  vbroadcastss(s, word(kShift));
+  vfmadd231ps(s, h, number(kPerLog2 * 2));
+  vsubps(n, s, number(kShift));
+  vpaddd(s, s, number(kOne - std::bit_cast<uint32_t>(kShift)));
+  vpslld(s, s, 23);
+  vfnmadd231ps(h, n, number(kLog2High / 2));
+  vfnmadd231ps(h, n, number(kLog2Low / 2));
+  polynomial(to, h, {kTanh[0], kTanh[1], kTanh[2], kTanh[3], kTanh[4]});
   vmulps(n, h, h);
   vfmadd213ps(to, n, h); // g
   with_constant(0.5f, [&](const Zmm& half) {

@@ -342,7 +342,7 @@ Address LoopAssembler::number(float value) {
   return number(std::bit_cast<uint32_t>(value));
 }
 
-Address LoopAssembler::table(const float (&values)[16]) {
+Address LoopAssembler::table(const float* values) {
   const auto [at, added] = tables_.try_emplace(
       values, static_cast<int>(data_.size() * sizeof(uint32_t)));
   for (int k = 0; k < kLanes && added; ++k) {

@@ -77,6 +77,11 @@ void LoopAssembler::choose_registers() {
   for (const auto& reduction : loop_.reductions) {
     nans_.push_back(reduction.op == Op::Sum ? -1 : mask--);
   }
+  if (std::ranges::any_of(loop_.values, [](const auto& value) {
+        return value.kind == Kind::Each && value.stored == Type::BF16;
+      })) {
+    upper_words_ = mask--;
+  }
   kept_left_ = std::min(kMostKept, next - kFewestFree);
   if (kept_left_ < 0 || mask < 4) {
     throw Xbyak::Error(Xbyak::ERR_INTERNAL);
@@ -208,8 +213,15 @@ void LoopAssembler::write_stores() {
     }
   }
   for (const auto& store : loop_.stores) {
+    const bool pair =
+        store.stored == Type::BF16 && copies_ == 2 && has_bfloat16();
+    if (pair) {
+      write_bfloat16_pair(store);
+    }
     for (int c = 0; c < copies_; ++c) {
-      write_store(store, c);
+      if (!pair) {
+        write_store(store, c);
+      }
       used(store.value, c);
       pinned_.clear();
     }
@@ -326,6 +338,13 @@ void LoopAssembler::write_fetches() {
 void LoopAssembler::write_preamble() {
   for (const auto& [memory, reg] : bases_) {
     mov(Xbyak::Reg64(reg), ptr[rdi + memory * 8]);
+  }
+  for (const auto& [values, reg] : kept_tables_) {
+    vmovups(Zmm(reg), table(values));
+  }
+  if (upper_words_ >= 0) {
+    mov(r11d, 0xAAAAAAAA);
+    kmovd(Mask(upper_words_), r11d);
   }
   for (const auto& [value, reg] : once_) {
     mov(r11, ptr[rdi + loop_.values[value].memory * 8]);

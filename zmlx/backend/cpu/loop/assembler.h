@@ -92,6 +92,7 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   void write_store(const Loop::Store& store, int copy);
   void write_add(const Loop::Add& add, int copy);
   void write_stored(const Loop::Store& store, int copy, const Zmm& x);
+  void write_bfloat16_pair(const Loop::Store& store);
   void write_reduction(size_t number);
   void write_fetches();
   void write_preamble();
@@ -113,6 +114,7 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   Zmm vector(int value, int copy); // pinned until the operation ends
   Mask mask(int value, int copy);
   void read(const Loop::Value& value, int copy, const Zmm& to);
+  void read_bfloat16(int memory, int copy, const Zmm& to);
   bool stays_in_memory(int value, int copy);
   Xbyak::Address in_memory(int value, int copy);
   /// f(register), or f(memory) where this operation alone reads it from there.
@@ -143,6 +145,7 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   static uint32_t bits_of(const Loop::Value& number);
   int keep_vector(); // -1 where none is left
   int keep_constant(uint32_t bits);
+  int keep_table(const float* values);
   int keep_once(int value);
   int keep_reciprocal(int divisor);
   int offset_of(uint32_t bits);
@@ -169,8 +172,14 @@ class LoopAssembler : public Xbyak::CodeGenerator {
       const Zmm& y,
       const Zmm& reciprocal);
   void round_to_bfloat16(const Zmm& to, const Zmm& x, const Mask& nan);
+  static bool has_bfloat16(); // a conversion of the machine's own
   void narrow_to_bfloat16(const Zmm& to, const Zmm& x);
-  void jump_if_any(const Mask& mask, std::function<void()> write);
+  void jump_if_any(const Mask& mask, std::function<void()> write) {
+    L(jump_if_any(mask, mask, std::move(write)));
+  }
+  /// The label where `write` goes on; still to be set.
+  Xbyak::Label&
+  jump_if_any(const Mask& a, const Mask& b, std::function<void()> write);
 
   // Functions of a vector, in functions.cpp. `x` may not be `to`.
   void exp(const Zmm& to, const Zmm& x);
@@ -197,10 +206,12 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   std::vector<int> free_stack_;
   std::map<int, int> bases_; // memory: register
   std::map<uint32_t, int> constants_; // bits: register
+  std::map<const float*, int> kept_tables_; // values: register
   std::map<int, int> once_; // value: register
   std::map<int, int> reciprocals_; // divisor: register
   std::vector<int> sums_; // by reduction
   std::vector<int> nans_; // masks, by reduction
+  int upper_words_ = -1; // a mask: the upper halves of lanes
   int kept_first_ = 0; // registers that the loop may keep
   int kept_left_ = 0; // how many of them are free
   int now_ = 0; // the value that is written

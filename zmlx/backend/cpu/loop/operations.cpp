@@ -42,11 +42,7 @@ bool is_word(Type type) {
 }
 
 // Asked once, as that takes long on a virtual machine.
-bool has_bfloat16() {
-  using Xbyak::util::Cpu;
-  static const bool has = Cpu().has(Cpu::tAVX512_BF16);
-  return has;
-}
+constexpr uint8_t kSubnormal = 0x20; // of vfpclassps
 
 bool assembles_float(Op op) {
   switch (op) {
@@ -353,6 +349,34 @@ void LoopAssembler::round_to_bfloat16(
   vpord(to | nan, x, number(uint32_t{0x400000}));
 }
 
+bool LoopAssembler::has_bfloat16() {
+  using Xbyak::util::Cpu;
+  static const bool has = Cpu().has(Cpu::tAVX512_BF16);
+  return has;
+}
+
+// Both copies by one conversion.
+void LoopAssembler::write_bfloat16_pair(const Loop::Store& store) {
+  const Zmm first = vector(store.value, 0), second = vector(store.value, 1);
+  const Temp own(*this);
+  const TempMask own_a(*this), own_b(*this);
+  const Zmm to = own;
+  const Mask a = own_a, b = own_b;
+  vcvtne2ps2bf16(to, second, first);
+  vfpclassps(a, first, kSubnormal);
+  vfpclassps(b, second, kSubnormal);
+  auto& after = jump_if_any(a, b, [=, this] {
+    for (const int copy : {0, 1}) {
+      round_to_bfloat16(to, copy == 0 ? first : second, a);
+      vpsrld(to, to, 16);
+      vpmovdw(element(store.memory, Type::BF16, copy), to);
+    }
+  });
+  const auto at = element(store.memory, Type::BF16, 0);
+  store.past_caches ? vmovntps(at, to) : vmovups(at, to);
+  L(after);
+}
+
 // The low half is what is stored. The machine's own conversion takes subnormal
 // numbers for zero.
 void LoopAssembler::narrow_to_bfloat16(const Zmm& to, const Zmm& x) {
@@ -367,18 +391,20 @@ void LoopAssembler::narrow_to_bfloat16(const Zmm& to, const Zmm& x) {
   if (!has_bfloat16()) {
     return exactly();
   }
-  constexpr uint8_t kSubnormal = 0x20;
   vcvtneps2bf16(half, x);
   vfpclassps(mask, x, kSubnormal);
   jump_if_any(mask, exactly);
 }
 
-void LoopAssembler::jump_if_any(const Mask& mask, std::function<void()> write) {
+Xbyak::Label& LoopAssembler::jump_if_any(
+    const Mask& a,
+    const Mask& b,
+    std::function<void()> write) {
   auto& late = late_.emplace_back(std::make_unique<Late>());
   late->write = std::move(write);
-  kortestw(mask, mask);
+  kortestw(a, b);
   jnz(late->begin, T_NEAR);
-  L(late->back);
+  return late->back;
 }
 
 // The machine gives the second operand where one is NaN.

@@ -12,6 +12,24 @@ namespace zmlx::backend::cpu {
 using Xbyak::Address;
 using Kind = Loop::Value::Kind;
 
+namespace {
+
+// For each half of a vector of 32 words: which word goes to the upper half of
+// each lane.
+using WordOrder = std::array<float, 16>;
+constexpr WordOrder upper_words(uint32_t first) {
+  WordOrder order{};
+  for (uint32_t lane = 0; lane < order.size(); ++lane) {
+    order[lane] = std::bit_cast<float>((first + lane) << 16);
+  }
+  return order;
+}
+alignas(64) constexpr WordOrder kUpperWords[] = {
+    upper_words(0),
+    upper_words(16)};
+
+} // namespace
+
 Xbyak::Reg64 LoopAssembler::base(int memory) {
   static constexpr int kBases[] = {
       Xbyak::Operand::RDX,
@@ -204,8 +222,7 @@ void LoopAssembler::read(const Loop::Value& value, int copy, const Zmm& to) {
   const Zmm into = masked_ ? to | k1 | T_z : to;
   switch (value.stored) {
     case Type::BF16:
-      vpmovzxwd(into, from);
-      vpslld(to, to, 16);
+      read_bfloat16(value.memory, copy, to);
       break;
     case Type::F16:
       vcvtph2ps(into, from);
@@ -226,6 +243,24 @@ void LoopAssembler::read(const Loop::Value& value, int copy, const Zmm& to) {
     default:
       vmovups(into, from);
   }
+}
+
+// Each word into the upper half of a lane: one shuffle of what two copies read
+// together, where there are registers for it.
+void LoopAssembler::read_bfloat16(int memory, int copy, const Zmm& to) {
+  const bool pair = copies_ == 2 && !masked_;
+  const int order =
+      pair || !masked_ ? keep_table(kUpperWords[copy].data()) : -1;
+  if (order < 0) {
+    vpmovzxwd(masked_ ? to | k1 | T_z : to, element(memory, Type::BF16, copy));
+    return vpslld(to, to, 16);
+  }
+  const Zmm upper = to | Mask(upper_words_) | T_z;
+  if (pair) {
+    return vpermw(upper, Zmm(order), element(memory, Type::BF16, 0));
+  }
+  vbroadcasti32x8(to, element(memory, Type::BF16, 0));
+  vpermw(upper, Zmm(order), to);
 }
 
 Xbyak::Opmask LoopAssembler::mask(int value, int copy) {
@@ -288,6 +323,18 @@ int LoopAssembler::keep_constant(uint32_t bits) {
   const int kept = keep_vector();
   if (kept >= 0) {
     constants_.emplace(bits, kept);
+  }
+  return kept;
+}
+
+int LoopAssembler::keep_table(const float* values) {
+  const auto found = kept_tables_.find(values);
+  if (found != kept_tables_.end()) {
+    return found->second;
+  }
+  const int kept = keep_vector();
+  if (kept >= 0) {
+    kept_tables_.emplace(values, kept);
   }
   return kept;
 }

@@ -69,7 +69,7 @@ inline Expr uniform(Expr seed) {
 // place again and give it a sum that cancels.
 inline Expr softmax(Expr x) {
   Expr e = exp(x - stop_gradient(max_of(x)));
-  return e / sum(e);
+  return e * (1.0 / sum(e)); // one division a row
 }
 /// The maximum where it is finite, else 0, so that a row of -inf has the sum 0
 /// and one with +inf the sum inf.

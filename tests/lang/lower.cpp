@@ -94,8 +94,10 @@ pass 2
   r2 = - r0 r1 : float32
   r3 = exp r2 : float32
   r4 = slot 1 : float32 uniform
-  r5 = / r3 r4 : float32
-  output 0 = r5 : float32
+  r5 = 1 : float32 uniform
+  r6 = / r5 r4 : float32 uniform
+  r7 = * r3 r6 : float32
+  output 0 = r7 : float32
 )");
 }
 

@@ -55,12 +55,8 @@ LoopAssembler::LoopAssembler(const Loop& loop)
   write();
 }
 
-// Two vectors together where that is little code. The order of a sum must not
-// depend on what else the loop does.
+// Two vectors together where that is little code.
 int LoopAssembler::choose_copies() const {
-  if (!loop_.reductions.empty()) {
-    return 1;
-  }
   int total = 0;
   for (const auto& value : loop_.values) {
     total += weight(value);
@@ -188,7 +184,9 @@ void LoopAssembler::write_turn(int copies, bool masked) {
     }
   }
   for (size_t r = 0; r < loop_.reductions.size(); ++r) {
-    write_reduction(r);
+    for (int c = 0; c < copies; ++c) {
+      write_reduction(r, c);
+    }
   }
   for (const auto& add : loop_.adds) {
     for (int c = 0; c < copies; ++c) {
@@ -307,21 +305,23 @@ void LoopAssembler::write_add(const Loop::Add& add, int copy) {
   }
 }
 
-void LoopAssembler::write_reduction(size_t number) {
+// One after the other into the same lanes: the order of a sum must not depend
+// on what else the loop does.
+void LoopAssembler::write_reduction(size_t number, int copy) {
   const auto& it = loop_.reductions[number];
   const Zmm sum(sums_[number]);
   const Zmm into = masked_ ? sum | k1 : sum;
   if (it.op == Op::Sum) {
-    with_operand(it.value, 0, [&](const auto& x) { vaddps(into, sum, x); });
+    with_operand(it.value, copy, [&](const auto& x) { vaddps(into, sum, x); });
   } else {
-    const Zmm x = vector(it.value, 0);
+    const Zmm x = vector(it.value, copy);
     it.op == Op::MaxOf ? vmaxps(into, x, sum) : vminps(into, x, sum);
     const TempMask own(*this);
     const Mask nan = own;
     vcmpunordps(masked_ ? nan | k1 : nan, x, x);
     korw(Mask(nans_[number]), Mask(nans_[number]), nan);
   }
-  used(it.value, 0);
+  used(it.value, copy);
   pinned_.clear();
 }
 

@@ -93,7 +93,7 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   void write_add(const Loop::Add& add, int copy);
   void write_stored(const Loop::Store& store, int copy, const Zmm& x);
   void write_bfloat16_pair(const Loop::Store& store);
-  void write_reduction(size_t number);
+  void write_reduction(size_t number, int copy);
   void write_fetches();
   void write_preamble();
   void write_reciprocal(const Zmm& to, const Zmm& divisor);

@@ -158,11 +158,30 @@ class LoopOracle {
             *memories_.at<int32_t>(value.memory),
             n_);
         return false;
+      case Kind::Picked:
+        pick(value, own.data());
+        return false;
       case Kind::Operation:
         compute(value, own.data());
         return false;
     }
     return false;
+  }
+
+  void pick(const Loop::Value& value, uint32_t* out) {
+    const auto* windows = memories_.at<PickWindow>(value.windows);
+    const auto* from = memories_.at<unsigned char>(value.memory);
+    const auto size = static_cast<int64_t>(lang::size_of(value.stored));
+    for (size_t i = 0; i < n_; ++i) {
+      const PickWindow& own = windows[i / PickWindow::kLanes];
+      const auto k = static_cast<uint8_t>(i % PickWindow::kLanes);
+      out[i] = 0;
+      if ((own.exists >> k & 1) != 0) {
+        const int lane = value.picks.in_order ? k : own.lanes[k];
+        const void* element = from + (own.first + lane) * size;
+        find_load(value.stored, true)(out + i, element, 1, 1);
+      }
+    }
   }
 
   static uint32_t bits_of(const Loop::Value& number) {

@@ -366,6 +366,7 @@ void PassBuilder::resolve_pick(size_t i) {
       Access(lead, row_space(), "vector program: picked input"),
       instruction.number);
   read_.push_back(step.access);
+  step.windows = windows_of(step);
   put_step(step, once_[instruction.in[0]]);
 }
 

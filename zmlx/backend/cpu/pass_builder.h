@@ -70,6 +70,7 @@ class PassBuilder {
   struct Sinks;
   bool may_loop(const Step& step) const;
   bool loop_reads(const Step& step) const;
+  bool loop_picks(const Step& step) const;
   bool loop_stores(const BoundPasses::StorePlan& store, const Phases& phases);
   bool loop_reduces(size_t number) const;
   bool loop_adds(const BoundPasses::AddPlan& add) const;
@@ -126,6 +127,7 @@ class PassBuilder {
   bool put_fixed(const Step& step, bool once);
   const void* fixed_memory(uint16_t reg) const;
   void find_runs(Step& pick) const;
+  int windows_of(const Step& pick);
   void drop_unread_fixed();
   size_t mask(uint16_t reg) const {
     return once_[reg] ? 0 : ~size_t{0};
@@ -159,6 +161,8 @@ class PassBuilder {
     int row = -1;
   };
   std::vector<Fixed> fixed_;
+  /// By fixed row and length of what is picked from: which windows, -1: none.
+  std::map<std::pair<int, int64_t>, int> windows_;
   std::vector<int> read_; // accesses of inputs that the pass reads
   std::vector<bool> raw_; // registers that are an input as it is stored
   std::map<uint16_t, lang::Op> joined_; // slow operation of a joined step

@@ -98,6 +98,27 @@ void PassBuilder::find_runs(Step& pick) const {
   }
 }
 
+// The windows of a pick at places that are the same in every row.
+int PassBuilder::windows_of(const Step& pick) {
+  const Fixed& fixed = fixed_[pick.in[0]];
+  const lang::Type stored = bound_.accesses_[pick.access].type();
+  if (!assembles() || !assembles(stored) || fixed.row < 0 ||
+      pick.type != lang::Type::I32 || pick.own_stride != 1) {
+    return -1;
+  }
+  const auto [at, added] = windows_.try_emplace({fixed.row, pick.length}, -1);
+  if (added) {
+    const auto* places =
+        reinterpret_cast<const int32_t*>(bound_.fixed_[fixed.row].data());
+    const auto width = static_cast<size_t>(bound_.width_);
+    if (auto found = find_windows({places, width}, pick.length)) {
+      at->second = static_cast<int>(bound_.windows_.size());
+      bound_.windows_.push_back(std::move(*found));
+    }
+  }
+  return at->second;
+}
+
 // Most fixed rows are only read to make others.
 void PassBuilder::drop_unread_fixed() {
   const auto reads = count_reads();

@@ -60,8 +60,22 @@ bool PassBuilder::may_loop(const Step& step) const {
   return step.act == Act::Compute && assembles(pass_.code[step.to]);
 }
 
+// A pick that a loop makes itself: at any time, so that nothing may have been
+// stored over what it reads.
+bool PassBuilder::loop_picks(const Step& step) const {
+  return step.act == Act::Pick && step.windows >= 0 && step.kept < 0 &&
+      std::ranges::none_of(plan_.stores, [&](const auto& store) {
+           return store.access >= 0 &&
+               bound_.accesses_[store.access].overlaps(
+                   bound_.accesses_[step.access]);
+         });
+}
+
 // Memory that a loop reads itself.
 bool PassBuilder::loop_reads(const Step& step) const {
+  if (step.act == Act::Pick) {
+    return loop_picks(step);
+  }
   if (step.act != Act::Load) {
     return is_view(step);
   }
@@ -105,6 +119,15 @@ int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
   } else if (raw_[reg] && it.op == Op::Index) {
     value.kind = Kind::Place;
     value.memory = draft.add_memory({BoundPasses::Pointer::From::Places});
+  } else if (raw_[reg] && it.op == Op::Pick) {
+    const Step& pick = *step_of(reg);
+    value.kind = Kind::Picked;
+    value.stored = bound_.accesses_[pick.access].type();
+    value.memory =
+        draft.add_memory({BoundPasses::Pointer::From::Picked, 0, pick.access});
+    value.windows = draft.add_memory(
+        {BoundPasses::Pointer::From::Windows, 0, pick.windows});
+    value.picks = bound_.windows_[pick.windows].shape;
   } else if (phases.of[reg] == draft.plan.phase) {
     value.kind = Kind::Operation;
     value.instruction = it;
@@ -197,7 +220,8 @@ PassBuilder::Sinks PassBuilder::find_sinks(const Phases& phases) {
 std::vector<bool> PassBuilder::read_apart(const Sinks& sinks) const {
   std::vector<bool> apart(pass_.code.size());
   for (const Step& step : plan_.block) {
-    for (int k = 0; k < step.operands && !may_loop(step); ++k) {
+    for (int k = 0; k < step.operands && !may_loop(step) && !loop_picks(step);
+         ++k) {
       apart[step.in[k]] = true;
     }
   }
@@ -217,8 +241,8 @@ std::vector<bool> PassBuilder::read_apart(const Sinks& sinks) const {
 void PassBuilder::mark_raw(const std::vector<bool>& apart) {
   raw_.assign(pass_.code.size(), false);
   for (const Step& step : plan_.block) {
-    const bool may =
-        step.act == Act::Index || (step.act == Act::Load && loop_reads(step));
+    const bool may = step.act == Act::Index ||
+        ((step.act == Act::Load || step.act == Act::Pick) && loop_reads(step));
     raw_[step.to] = may && !apart[step.to];
   }
 }
@@ -356,7 +380,8 @@ void PassBuilder::place_loops(
     for (Step& step : plan_.block) {
       const int own = phases.of[step.to];
       if (own < 0 && phases.after[step.to] == phase) {
-        if (raw_[step.to] && step.act == Act::Index) {
+        if (raw_[step.to] &&
+            (step.act == Act::Index || step.act == Act::Pick)) {
           continue; // the loops know it
         }
         if (raw_[step.to]) {

@@ -273,6 +273,12 @@ void* BoundPasses::pointer_of(
     }
     case Pointer::From::Partial:
       return partials + pointer.number;
+    case Pointer::From::Picked:
+      return accesses_[static_cast<size_t>(pointer.number)].at(now.row);
+    case Pointer::From::Windows:
+      return const_cast<PickWindow*>(
+          windows_[static_cast<size_t>(pointer.number)].windows.data() +
+          now.at / PickWindow::kLanes);
     case Pointer::From::Places:
       fill_index(now.places, now.at, kUniformLanes);
       return now.places;

@@ -165,6 +165,8 @@ class BoundPasses {
       Sum, // RowValues::sums of output `number`
       Partial, // of the loop's reduction `number`
       Places, // 16 places of the row, from the block's first on
+      Picked, // through access `number`, that of the row
+      Windows, // those of the block, of `windows_[number]`
     };
     From from;
     uint16_t reg = 0;
@@ -198,6 +200,7 @@ class BoundPasses {
     LoadOp load = nullptr;
     LoadOp run = nullptr; // Pick: of places that follow each other
     int runs = -1; // Pick: of which `runs_`, where the places are fixed
+    int windows = -1; // Pick: which `windows_` loops may read it by
     bool inside = false; // Pick: at fixed int32 places that are all there
     ScanOp scan = nullptr;
     int carry = 0; // Scan: which running sum
@@ -355,6 +358,7 @@ class BoundPasses {
 
   std::vector<std::vector<std::byte>> fixed_; // rows that are always the same
   std::vector<std::vector<PickedRun>> runs_;
+  std::vector<PickWindows> windows_;
   std::vector<LoopPlan> loops_;
   Overlap overlap_;
   std::vector<bool> floats_; // add_in_floats()

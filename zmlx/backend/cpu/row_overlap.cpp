@@ -59,6 +59,7 @@ void append(Loop& to, const Loop& from) {
   const int memories = to.memories;
   for (Loop::Value value : from.values) {
     value.memory = moved(value.memory, memories);
+    value.windows = moved(value.windows, memories);
     for (int& in : value.in) {
       in = moved(in, values);
     }

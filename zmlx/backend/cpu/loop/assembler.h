@@ -3,6 +3,7 @@
 #include <bit>
 #include <functional>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include <xbyak/xbyak.h>
@@ -115,6 +116,8 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   Mask mask(int value, int copy);
   void read(const Loop::Value& value, int copy, const Zmm& to);
   void read_bfloat16(int memory, int copy, const Zmm& to);
+  void read_picked(const Loop::Value& value, int copy, const Zmm& to);
+  void load(const Zmm& to, Type stored, const Xbyak::Address& from);
   bool stays_in_memory(int value, int copy);
   Xbyak::Address in_memory(int value, int copy);
   /// f(register), or f(memory) where this operation alone reads it from there.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "zmlx/backend/cpu/loop/pick_windows.h"
 #include "zmlx/lang/program.h"
 
 /// Whether there is an assembler for what is compiled.
@@ -28,12 +29,15 @@ struct Loop {
       Once, // what a memory holds 16 times, as a uniform register does
       Number, // `instruction.value`
       Place, // I32: the number of this place, after the 16 of a memory
+      Picked, // the element of a memory that the place's PickWindow gives
       Operation, // `instruction` on the values `in`
     };
     Kind kind;
     lang::Type type;
-    lang::Type stored = lang::Type::F32; // Each: of the memory's elements
-    int memory = -1; // Each, Once, Place
+    lang::Type stored = lang::Type::F32; // Each, Picked: of the elements
+    int memory = -1; // Each, Once, Place, Picked
+    int windows = -1; // Picked: the memory of its windows
+    PickShape picks{}; // Picked
     lang::Instruction instruction{}; // Operation: op, from, rounded
     std::array<int, 3> in{-1, -1, -1};
   };

@@ -218,31 +218,75 @@ void LoopAssembler::read(const Loop::Value& value, int copy, const Zmm& to) {
     }
     return;
   }
+  if (value.kind == Kind::Picked) {
+    return read_picked(value, copy, to);
+  }
+  if (value.stored == Type::BF16) {
+    return read_bfloat16(value.memory, copy, to);
+  }
   const Address from = element(value.memory, value.stored, copy);
-  const Zmm into = masked_ ? to | k1 | T_z : to;
-  switch (value.stored) {
+  load(masked_ ? to | k1 | T_z : to, value.stored, from);
+}
+
+// As the type it is computed in.
+void LoopAssembler::load(const Zmm& to, Type stored, const Address& from) {
+  switch (stored) {
     case Type::BF16:
-      read_bfloat16(value.memory, copy, to);
-      break;
+      vpmovzxwd(to, from);
+      return vpslld(Zmm(to.getIdx()), Zmm(to.getIdx()), 16);
     case Type::F16:
-      vcvtph2ps(into, from);
-      break;
+      return vcvtph2ps(to, from);
     case Type::Bool:
     case Type::U8:
-      vpmovzxbd(into, from);
-      break;
+      return vpmovzxbd(to, from);
     case Type::I8:
-      vpmovsxbd(into, from);
-      break;
+      return vpmovsxbd(to, from);
     case Type::U16:
-      vpmovzxwd(into, from);
-      break;
+      return vpmovzxwd(to, from);
     case Type::I16:
-      vpmovsxwd(into, from);
-      break;
+      return vpmovsxwd(to, from);
     default:
-      vmovups(into, from);
+      return vmovups(to, from);
   }
+}
+
+// r11 and rcx are free between other instructions; base() may give r11.
+void LoopAssembler::read_picked(
+    const Loop::Value& value,
+    int copy,
+    const Zmm& to) {
+  const PickShape& picks = value.picks;
+  const auto windows = base(value.windows);
+  const auto of_window = [&](size_t offset) {
+    constexpr int kBytes = sizeof(PickWindow) / kLanes; // a place
+    return windows + rax * kBytes + copy * kLanes * kBytes +
+        static_cast<int>(offset);
+  };
+  movsxd(rcx, dword[of_window(offsetof(PickWindow, first))]);
+  std::optional<TempMask> exists;
+  if (!picks.everywhere) {
+    kmovw(exists.emplace(*this), ptr[of_window(offsetof(PickWindow, exists))]);
+  }
+  const auto some = [&](const Zmm& x) {
+    return exists ? x | Mask(*exists) | T_z : x;
+  };
+  const auto size = static_cast<int>(lang::size_of(value.stored));
+  if (picks.in_order) {
+    const Zmm into = masked_ && !exists ? to | k1 | T_z : some(to);
+    return load(into, value.stored, ptr[base(value.memory) + rcx * size]);
+  }
+  const Temp own(*this);
+  const Zmm lanes = own;
+  vpmovzxbd(lanes, ptr[of_window(offsetof(PickWindow, lanes))]);
+  const auto from = base(value.memory) + rcx * size;
+  load(to, value.stored, ptr[from]);
+  if (!picks.wide) {
+    return vpermd(some(to), lanes, to);
+  }
+  const Temp high(*this);
+  load(high, value.stored, ptr[from + kLanes * size]);
+  vpermi2d(lanes, to, high);
+  vmovdqa32(some(to), lanes);
 }
 
 // Each word into the upper half of a lane: one shuffle of what two copies read
@@ -252,8 +296,8 @@ void LoopAssembler::read_bfloat16(int memory, int copy, const Zmm& to) {
   const int order =
       pair || !masked_ ? keep_table(kUpperWords[copy].data()) : -1;
   if (order < 0) {
-    vpmovzxwd(masked_ ? to | k1 | T_z : to, element(memory, Type::BF16, copy));
-    return vpslld(to, to, 16);
+    const Zmm into = masked_ ? to | k1 | T_z : to;
+    return load(into, Type::BF16, element(memory, Type::BF16, copy));
   }
   const Zmm upper = to | Mask(upper_words_) | T_z;
   if (pair) {

@@ -1,0 +1,114 @@
+#include "zmlx/backend/cpu/loop/pick_windows.h"
+
+#include <algorithm>
+
+namespace zmlx::backend::cpu {
+
+namespace {
+
+constexpr int64_t kLanes = PickWindow::kLanes;
+
+using Places = std::span<const int32_t>; // of one vector
+
+bool inside(int32_t place, int64_t length) {
+  return place >= 0 && place < length;
+}
+
+uint32_t existing(Places places, int64_t length) {
+  uint32_t exists = 0;
+  for (size_t k = 0; k < places.size(); ++k) {
+    exists |= uint32_t{inside(places[k], length)} << k;
+  }
+  return exists;
+}
+
+// The element that lane 0 would have; nothing where places do not follow each
+// other.
+std::optional<int32_t> run_of(Places places, uint32_t exists) {
+  std::optional<int32_t> first;
+  for (size_t k = 0; k < places.size(); ++k) {
+    if ((exists >> k & 1) != 0) {
+      const auto start = places[k] - static_cast<int32_t>(k);
+      if (first.value_or(start) != start) {
+        return std::nullopt;
+      }
+      first = start;
+    }
+  }
+  return first.value_or(0);
+}
+
+// The least and the largest place there is; 0 and 0 where there is none.
+std::pair<int64_t, int64_t> ends_of(Places places, uint32_t exists) {
+  int64_t least = INT32_MAX, most = -1;
+  for (size_t k = 0; k < places.size(); ++k) {
+    if ((exists >> k & 1) != 0) {
+      least = std::min<int64_t>(least, places[k]);
+      most = std::max<int64_t>(most, places[k]);
+    }
+  }
+  return most < 0 ? std::pair<int64_t, int64_t>{0, 0} : std::pair{least, most};
+}
+
+// One that lies in the row.
+std::optional<PickWindow>
+window_of(Places places, int64_t length, uint32_t exists, int64_t elements) {
+  const auto [least, most] = ends_of(places, exists);
+  const int64_t first = std::min(least, length - elements);
+  if (first < 0 || most - first >= elements) {
+    return std::nullopt;
+  }
+  PickWindow window{.first = static_cast<int32_t>(first), .exists = exists};
+  for (size_t k = 0; k < places.size(); ++k) {
+    const bool there = (exists >> k & 1) != 0;
+    window.lanes[k] = static_cast<uint8_t>(there ? places[k] - first : 0);
+  }
+  return window;
+}
+
+// Calls make(places of a vector, which of them exist), for a window or nothing.
+template <typename Make>
+std::optional<std::vector<PickWindow>>
+windows_by(Places places, int64_t length, Make make) {
+  std::vector<PickWindow> windows;
+  for (size_t at = 0; at < places.size(); at += kLanes) {
+    const auto own =
+        places.subspan(at, std::min<size_t>(kLanes, places.size() - at));
+    const auto window = make(own, existing(own, length));
+    if (!window) {
+      return std::nullopt;
+    }
+    windows.push_back(*window);
+  }
+  return windows;
+}
+
+} // namespace
+
+std::optional<PickWindows> find_windows(Places places, int64_t length) {
+  const bool everywhere = std::ranges::all_of(
+      places, [length](int32_t place) { return inside(place, length); });
+  auto windows = windows_by(
+      places,
+      length,
+      [](Places own, uint32_t exists) -> std::optional<PickWindow> {
+        const auto first = run_of(own, exists);
+        return first
+            ? std::optional(PickWindow{.first = *first, .exists = exists})
+            : std::nullopt;
+      });
+  if (windows) {
+    return PickWindows{{false, true, everywhere}, std::move(*windows)};
+  }
+  for (const bool wide : {false, true}) {
+    windows = windows_by(places, length, [&](Places own, uint32_t exists) {
+      return window_of(own, length, exists, wide ? 2 * kLanes : kLanes);
+    });
+    if (windows) {
+      return PickWindows{{wide, false, everywhere}, std::move(*windows)};
+    }
+  }
+  return std::nullopt;
+}
+
+} // namespace zmlx::backend::cpu

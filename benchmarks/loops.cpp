@@ -41,6 +41,7 @@ std::vector<Formula> formulas() {
   const Expr a = lang::input(0), b = lang::input(1);
   return {
       {"a * b", 2, a * b},
+      {"a + pick(a, i ^ 1)", 1, a + lang::pick(a, lang::index() ^ 1)},
       {"exp(a)", 1, lang::exp(a)},
       {"sigmoid(a)", 1, lang::sigmoid(a)},
       {"tanh(a)", 1, lang::tanh(a)},

@@ -45,6 +45,7 @@ class PassBuilder {
  private:
   using Act = BoundPasses::Act;
   using Step = BoundPasses::Step;
+  using From = BoundPasses::Pointer::From;
 
   void check() const;
   void choose_stores();
@@ -88,7 +89,9 @@ class PassBuilder {
   void place_loops(
       std::vector<Draft>& drafts,
       const Phases& phases,
-      const Sinks& sinks);
+      const Sinks& sinks,
+      const std::vector<bool>& apart);
+  BoundPasses::Pointer pointer_to(uint16_t reg);
   Step* step_of(uint16_t reg);
   void join_factors();
   void join_differences();

@@ -43,14 +43,13 @@ struct PassBuilder::Draft {
     return static_cast<int>(plan.loop.values.size()) - 1;
   }
   void fetch(const BoundPasses::NextRow& next) {
-    const int memory = add_memory(
-        {BoundPasses::Pointer::From::Register, next.reg, next.bytes});
+    const int memory = add_memory({From::Access, 0, next.access, next.bytes});
     plan.loop.fetches.push_back({memory, next.stored});
   }
-  int memory_of(uint16_t reg) {
-    const auto [at, added] = memories.try_emplace(reg, 0);
+  int memory_of(const BoundPasses::Pointer& pointer) {
+    const auto [at, added] = memories.try_emplace(pointer.reg, 0);
     if (added) {
-      at->second = add_memory({BoundPasses::Pointer::From::Register, reg});
+      at->second = add_memory(pointer);
     }
     return at->second;
   }
@@ -102,6 +101,19 @@ PassBuilder::Phases PassBuilder::find_phases() const {
   return phases;
 }
 
+// Where a register is that loops read.
+BoundPasses::Pointer PassBuilder::pointer_to(uint16_t reg) {
+  const Step* step = once_[reg] ? nullptr : step_of(reg);
+  if (step && (step->act == Act::Alias || raw_[reg])) {
+    return {From::Access, reg, step->access};
+  }
+  if (step && step->act == Act::Fixed) {
+    const auto size = static_cast<int64_t>(lang::size_of(step->type));
+    return {From::Fixed, reg, step->access, size};
+  }
+  return {From::Register, reg};
+}
+
 int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
   if (const auto found = draft.values.find(reg); found != draft.values.end()) {
     return found->second;
@@ -115,18 +127,16 @@ int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
         as_number(register_type(it.type), fixed_memory(reg));
   } else if (once_[reg]) {
     value.kind = Kind::Once;
-    value.memory = draft.memory_of(reg);
+    value.memory = draft.memory_of(pointer_to(reg));
   } else if (raw_[reg] && it.op == Op::Index) {
     value.kind = Kind::Place;
-    value.memory = draft.add_memory({BoundPasses::Pointer::From::Places});
+    value.memory = draft.add_memory({From::Places});
   } else if (raw_[reg] && it.op == Op::Pick) {
     const Step& pick = *step_of(reg);
     value.kind = Kind::Picked;
     value.stored = bound_.accesses_[pick.access].type();
-    value.memory =
-        draft.add_memory({BoundPasses::Pointer::From::Picked, 0, pick.access});
-    value.windows = draft.add_memory(
-        {BoundPasses::Pointer::From::Windows, 0, pick.windows});
+    value.memory = draft.add_memory({From::Picked, 0, pick.access});
+    value.windows = draft.add_memory({From::Windows, 0, pick.windows});
     value.picks = bound_.windows_[pick.windows].shape;
   } else if (phases.of[reg] == draft.plan.phase) {
     value.kind = Kind::Operation;
@@ -136,7 +146,7 @@ int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
     }
   } else {
     value.kind = Kind::Each;
-    value.memory = draft.memory_of(reg);
+    value.memory = draft.memory_of(pointer_to(reg));
     value.stored = raw_[reg] ? bound_.accesses_[step_of(reg)->access].type()
                              : register_type(it.type);
   }
@@ -264,8 +274,7 @@ void PassBuilder::draft_sinks(
       const int value = loop_value(draft, phases, reg);
       const auto number = static_cast<int64_t>(draft.plan.reductions.size());
       draft.plan.reductions.push_back(r);
-      const int memory =
-          draft.add_memory({BoundPasses::Pointer::From::Partial, 0, number});
+      const int memory = draft.add_memory({From::Partial, 0, number});
       loop.reductions.push_back({pass_.reductions[r].op, value, memory});
     }
   }
@@ -273,8 +282,7 @@ void PassBuilder::draft_sinks(
     const uint16_t reg = plan_.adds[a].value;
     if (sinks.adds[a] && phase_of_sink(phases, reg) == phase) {
       const int value = loop_value(draft, phases, reg);
-      const int memory = draft.add_memory(
-          {BoundPasses::Pointer::From::Sum, 0, plan_.adds[a].output});
+      const int memory = draft.add_memory({From::Sum, 0, plan_.adds[a].output});
       loop.adds.push_back({value, memory});
     }
   }
@@ -283,11 +291,8 @@ void PassBuilder::draft_sinks(
     if (sinks.stores[s] && phase_of_sink(phases, store.value) == phase) {
       const int value = loop_value(draft, phases, store.value);
       const bool row = store.access < 0;
-      const int memory = draft.add_memory(
-          {row ? BoundPasses::Pointer::From::Row
-               : BoundPasses::Pointer::From::Output,
-           0,
-           store.access});
+      const int memory =
+          draft.add_memory({row ? From::Row : From::Access, 0, store.access});
       const Type stored =
           row ? Type::F32 : bound_.accesses_[store.access].type();
       loop.stores.push_back({value, memory, stored, store.stream});
@@ -323,10 +328,10 @@ void PassBuilder::draft_fetches(Draft& draft) {
     const NextRow next = next_row(*step);
     const Type stored = bound_.accesses_[step->access].type();
     if (next.bytes != 0) {
-      draft.plan.next_rows.push_back({reg, next.bytes, stored});
+      draft.plan.next_rows.push_back({step->access, next.bytes, stored});
     }
     if (next.bytes != 0 && next.last) {
-      draft.fetch({reg, next.bytes, stored});
+      draft.fetch({step->access, next.bytes, stored});
     }
   }
 }
@@ -347,8 +352,7 @@ bool PassBuilder::make_loops() {
     for (const Step& step : plan_.block) {
       if (phases.of[step.to] == phase && outside[step.to]) {
         const int value = loop_value(draft, phases, step.to);
-        const int memory =
-            draft.add_memory({BoundPasses::Pointer::From::Register, step.to});
+        const int memory = draft.add_memory({From::Register, step.to});
         draft.plan.loop.stores.push_back(
             {value, memory, register_type(pass_.code[step.to].type)});
         draft.plan.makes.push_back(step.to);
@@ -366,7 +370,7 @@ bool PassBuilder::make_loops() {
     }
     drafts.push_back(std::move(draft));
   }
-  place_loops(drafts, phases, sinks);
+  place_loops(drafts, phases, sinks, apart);
   return true;
 }
 
@@ -374,18 +378,16 @@ bool PassBuilder::make_loops() {
 void PassBuilder::place_loops(
     std::vector<Draft>& drafts,
     const Phases& phases,
-    const Sinks& sinks) {
+    const Sinks& sinks,
+    const std::vector<bool>& apart) {
   std::vector<Step> steps;
   for (int phase = 0; phase <= phases.count; ++phase) {
     for (Step& step : plan_.block) {
       const int own = phases.of[step.to];
       if (own < 0 && phases.after[step.to] == phase) {
-        if (raw_[step.to] &&
-            (step.act == Act::Index || step.act == Act::Pick)) {
-          continue; // the loops know it
-        }
-        if (raw_[step.to]) {
-          step.act = Act::Alias;
+        const bool memory = step.act == Act::Alias || step.act == Act::Fixed;
+        if (raw_[step.to] || (memory && !apart[step.to])) {
+          continue; // the loops know where it is
         }
         steps.push_back(step);
       } else if (own == phase && step.kept >= 0) {

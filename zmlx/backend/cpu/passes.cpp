@@ -59,6 +59,7 @@ void BoundPasses::start(Running& now, std::byte* memory) const noexcept {
   now.carries = reinterpret_cast<uint64_t*>(memory);
   memory += kMaxCode * sizeof(uint64_t);
   now.uniform = memory;
+  now.placed = nullptr;
 }
 
 void BoundPasses::run(
@@ -66,7 +67,7 @@ void BoundPasses::run(
     int64_t begin,
     int64_t end,
     const RowValues& values) const noexcept {
-  Running now{};
+  Running now;
   start(now, thread_memory());
   now.row = row;
   now.begin = begin;
@@ -102,7 +103,7 @@ void BoundPasses::run_pass(const PassPlan& pass, Running& now) const noexcept {
   end_pass(pass, now);
 }
 
-void BoundPasses::begin_pass(const PassPlan& pass, Running& now)
+void BoundPasses::put_places(const PassPlan& pass, Running& now)
     const noexcept {
   now.vectors = now.uniform + pass.uniform_bytes;
   for (const Place& place : pass.places) {
@@ -121,6 +122,14 @@ void BoundPasses::begin_pass(const PassPlan& pass, Running& now)
         break;
     }
   }
+  now.placed = &pass;
+}
+
+void BoundPasses::begin_pass(const PassPlan& pass, Running& now)
+    const noexcept {
+  if (now.placed != &pass) {
+    put_places(pass, now);
+  }
   now.at = now.begin;
   now.place = now.row * std::max<int64_t>(width_, 1) + now.begin;
   now.n = kUniformLanes;
@@ -135,6 +144,13 @@ void BoundPasses::begin_pass(const PassPlan& pass, Running& now)
 
 void BoundPasses::run_blocks(const PassPlan& pass, Running& now)
     const noexcept {
+  if (now.end - now.begin <= pass.block_length) {
+    now.n = static_cast<size_t>(now.end - now.begin);
+    if (now.n > 0) {
+      run_block(pass, now);
+    }
+    return;
+  }
   const int64_t offset = now.place - now.at;
   const int64_t blocks =
       (now.end - now.begin + pass.block_length - 1) / pass.block_length;
@@ -253,40 +269,6 @@ void BoundPasses::run_loop(
   }
   loop.code->run(memories, static_cast<int64_t>(now.n));
   join(loop.reductions, partials, pass, now);
-}
-
-void* BoundPasses::pointer_of(
-    const Pointer& pointer,
-    Partial* partials,
-    Running& now) const noexcept {
-  const int64_t at = now.at - now.begin;
-  switch (pointer.from) {
-    case Pointer::From::Output:
-      return accesses_[static_cast<size_t>(pointer.number)].at(now.place);
-    case Pointer::From::Row:
-      return now.values.out + at;
-    case Pointer::From::Sum: {
-      const auto output = static_cast<size_t>(pointer.number);
-      const bool floats = !floats_.empty() && floats_[output];
-      return static_cast<std::byte*>(now.values.sums[output]) +
-          at * static_cast<int64_t>(floats ? sizeof(float) : sizeof(double));
-    }
-    case Pointer::From::Partial:
-      return partials + pointer.number;
-    case Pointer::From::Picked:
-      return accesses_[static_cast<size_t>(pointer.number)].at(now.row);
-    case Pointer::From::Windows:
-      return const_cast<PickWindow*>(
-          windows_[static_cast<size_t>(pointer.number)].windows.data() +
-          now.at / PickWindow::kLanes);
-    case Pointer::From::Places:
-      fill_index(now.places, now.at, kUniformLanes);
-      return now.places;
-    default:
-      return const_cast<std::byte*>(
-          static_cast<const std::byte*>(now.where[pointer.reg]) +
-          pointer.number);
-  }
 }
 
 void BoundPasses::run_step(const Step& step, const PassPlan& pass, Running& now)

@@ -159,22 +159,24 @@ class BoundPasses {
   /// Where a memory of a loop is when it runs.
   struct Pointer {
     enum class From : uint8_t {
-      Register, // where `reg` lies, and `number` bytes after it
-      Output, // through access `number`
+      Register, // where `reg` lies
+      Access, // through access `number`, and `bytes` after it
+      Picked, // through access `number`, that of the row
+      Windows, // those of the block, of `windows_[number]`
+      Fixed, // the block in `fixed_[number]`, of elements of `bytes`
       Row, // RowValues::out
       Sum, // RowValues::sums of output `number`
       Partial, // of the loop's reduction `number`
       Places, // 16 places of the row, from the block's first on
-      Picked, // through access `number`, that of the row
-      Windows, // those of the block, of `windows_[number]`
     };
     From from;
     uint16_t reg = 0;
     int64_t number = 0;
+    int64_t bytes = 0;
   };
 
   struct NextRow {
-    uint16_t reg; // that is an input's memory
+    int access; // of an input
     int64_t bytes; // to its next row
     lang::Type stored;
   };
@@ -322,6 +324,7 @@ class BoundPasses {
       const PassPlan& pass,
       Running& now) noexcept;
   void run_pass(const PassPlan& pass, Running& now) const noexcept;
+  void put_places(const PassPlan& pass, Running& now) const noexcept;
   void begin_pass(const PassPlan& pass, Running& now) const noexcept;
   void run_blocks(const PassPlan& pass, Running& now) const noexcept;
   void run_block(const PassPlan& pass, Running& now) const noexcept;

@@ -119,7 +119,8 @@ BoundPasses::Overlap BoundPasses::overlap_of(
   // The machine does not see a row that comes as one of so many streams.
   for (const NextRow& next : only_loop(passes_[shared[0]])->next_rows) {
     overlap.loop.fetches.push_back({overlap.loop.memories++, next.stored});
-    overlap.pointers.push_back({Pointer::From::Register, next.reg, next.bytes});
+    overlap.pointers.push_back(
+        {Pointer::From::Access, 0, next.access, next.bytes});
     overlap.stage_of.push_back(0);
   }
   if (overlap.pointers.size() <= kMaxPointers) {
@@ -156,9 +157,10 @@ void BoundPasses::run_rows(
     const AfterRow& after) const noexcept {
   const auto stages = static_cast<int64_t>(overlap_.stages.size());
   const bool overlaps = overlap_.code && end - first >= stages;
-  Running rows[kMaxStages] = {};
-  for (int64_t s = 0; s < stages && overlaps; ++s) {
+  Running rows[kMaxStages];
+  for (int64_t s = 0; s < (overlaps ? stages : 1); ++s) {
     start(rows[s], thread_memory() + s * static_cast<int64_t>(kRowMemory));
+    rows[s].begin = 0;
     rows[s].end = width_;
     rows[s].values = values;
   }
@@ -167,7 +169,10 @@ void BoundPasses::run_rows(
     if (overlaps) {
       run_stages(rows, first, end, first + step);
     } else {
-      run(first + step, 0, width_, values);
+      rows[0].row = first + step;
+      for (const PassPlan& pass : passes_) {
+        run_pass(pass, rows[0]);
+      }
     }
     if (after.call) {
       after.call(after.of);

@@ -168,23 +168,27 @@ void finish(const Accumulator& a, void* out) noexcept {
 }
 
 // Pairs of lanes, in an order that is fixed.
-template <Op kOp>
-void join(Accumulator& a, const Partial& part) noexcept {
-  double lanes[Partial::kLanes];
+template <typename T, typename F>
+T fold(const Partial& part, F f) {
+  T lanes[Partial::kLanes];
   std::copy_n(part.lanes, Partial::kLanes, lanes);
   for (int half = Partial::kLanes / 2; half > 0; half /= 2) {
     for (int k = 0; k < half; ++k) {
-      const double x = lanes[k], y = lanes[k + half];
-      lanes[k] = kOp == Op::Sum ? x + y
-          : (kOp == Op::MaxOf)  ? std::max(x, y)
-                                : std::min(x, y);
+      lanes[k] = f(lanes[k], lanes[k + half]);
     }
   }
+  return lanes[0];
+}
+
+template <Op kOp>
+void join(Accumulator& a, const Partial& part) noexcept {
   if constexpr (kOp == Op::Sum) {
-    a.real += lanes[0];
+    a.real += fold<double>(part, [](double x, double y) { return x + y; });
   } else {
     constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-    const auto best = static_cast<float>(lanes[0]);
+    const float best = fold<float>(part, [](float x, float y) {
+      return kOp == Op::MaxOf ? std::max(x, y) : std::min(x, y);
+    });
     add_one<float, kOp>(a, part.nan ? kNan : best, 0);
   }
 }

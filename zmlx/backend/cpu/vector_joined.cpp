@@ -46,13 +46,12 @@ void run_times(const BlockArgs& a) noexcept {
     const size_t n = HWY_MIN(lanes, count - i);
     Tail<float> x, y, z;
     auto r = hn::Mul(
-        f(d, hn::Load(d, x.load(in.at(i), n))),
-        hn::Load(d, y.load(first.at(i), n)));
+        f(d, hn::LoadU(d, x.load(in.at(i), n))),
+        hn::LoadU(d, y.load(first.at(i), n)));
     if (kFactors == 2) {
-      r = hn::Mul(r, hn::Load(d, z.load(second.at(i), n)));
+      r = hn::Mul(r, hn::LoadU(d, z.load(second.at(i), n)));
     }
-    hn::Store(r, d, x.lanes);
-    std::memcpy(out.to + i, x.lanes, n * sizeof(float));
+    x.store(d, r, out.to + i, n);
   }
 }
 

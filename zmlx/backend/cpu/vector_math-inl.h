@@ -84,14 +84,27 @@ struct Fetches {
   }
 };
 
-// The last elements, fewer than a vector, go through memory of our own.
+// The last elements, where they are fewer than a vector, go through memory of
+// our own. A uniform register is one vector, which does not.
 template <typename T>
 struct Tail {
-  alignas(64) T lanes[HWY_MAX_BYTES / sizeof(T)] = {};
+  alignas(64) T lanes[HWY_MAX_BYTES / sizeof(T)];
 
   HWY_INLINE const T* load(const T* from, size_t n) {
+    if (n == hn::Lanes(hn::ScalableTag<T>())) {
+      return from;
+    }
+    std::memset(lanes, 0, sizeof lanes);
     std::memcpy(lanes, from, n * sizeof(T));
     return lanes;
+  }
+  template <class D, class V>
+  HWY_INLINE void store(D d, V v, T* to, size_t n) {
+    if (n == hn::Lanes(d)) {
+      return hn::StoreU(v, d, to);
+    }
+    hn::Store(v, d, lanes);
+    std::memcpy(to, lanes, n * sizeof(T));
   }
 };
 
@@ -117,8 +130,7 @@ void run_unary(const BlockArgs& a) noexcept {
     const size_t n = HWY_MIN(lanes, count - i);
     Tail<A> x;
     Tail<Out> y;
-    hn::Store(f(d, hn::Load(d, x.load(in.at(i), n))), out_d, y.lanes);
-    std::memcpy(out.to + i, y.lanes, n * sizeof(Out));
+    y.store(out_d, f(d, hn::LoadU(d, x.load(in.at(i), n))), out.to + i, n);
   }
 }
 
@@ -146,10 +158,9 @@ void run_binary(const BlockArgs& a) noexcept {
     const size_t n = HWY_MIN(lanes, count - i);
     Tail<A> x, y;
     Tail<Out> z;
-    const auto u = hn::Load(d, x.load(first.at(i), n));
-    const auto v = hn::Load(d, y.load(second.at(i), n));
-    hn::Store(f(d, u, v), out_d, z.lanes);
-    std::memcpy(out.to + i, z.lanes, n * sizeof(Out));
+    const auto u = hn::LoadU(d, x.load(first.at(i), n));
+    const auto v = hn::LoadU(d, y.load(second.at(i), n));
+    z.store(out_d, f(d, u, v), out.to + i, n);
   }
 }
 

@@ -21,7 +21,8 @@ using lang::Type;
 
 void run_divide(const BlockArgs& a) noexcept {
   const float y = *static_cast<const float*>(a.in[1]);
-  if (a.mask[1] != 0 || !divides_by_reciprocal(y)) {
+  const bool one = a.mask[0] == 0; // dividend: a row divides once
+  if (a.mask[1] != 0 || one || !divides_by_reciprocal(y)) {
     return run_binary<float, float, Div>(a);
   }
   const hn::ScalableTag<float> d;
@@ -44,9 +45,8 @@ void run_divide(const BlockArgs& a) noexcept {
   for (; i < count; i += lanes) {
     const size_t n = HWY_MIN(lanes, count - i);
     Tail<float> x;
-    const auto v = hn::Load(d, x.load(in.at(i), n));
-    hn::Store(divide_by_one(d, v, divisor, reciprocal), d, x.lanes);
-    std::memcpy(out.to + i, x.lanes, n * sizeof(float));
+    const auto v = hn::LoadU(d, x.load(in.at(i), n));
+    x.store(d, divide_by_one(d, v, divisor, reciprocal), out.to + i, n);
   }
 }
 

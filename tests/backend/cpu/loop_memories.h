@@ -28,6 +28,12 @@ class Memories {
     auto& own = memories_[memory];
     return reinterpret_cast<T*>(own.all.data() + own.first);
   }
+  /// As large as these, and filled with them.
+  template <typename T>
+  void add(const std::vector<T>& values) {
+    add(values.size() * sizeof(T));
+    fill(static_cast<int>(memories_.size()) - 1, values);
+  }
   template <typename T>
   void fill(int memory, const std::vector<T>& values) {
     const size_t count = memories_[memory].bytes / sizeof(T);

@@ -53,6 +53,14 @@ struct LoopMaker {
     value.memory = memory();
     return add(value);
   }
+  int picked(Type stored, const PickShape& picks) {
+    Loop::Value value{Kind::Picked, register_type(lang::compute_type(stored))};
+    value.stored = stored;
+    value.memory = memory();
+    value.windows = memory();
+    value.picks = picks;
+    return add(value);
+  }
   int number(double x, Type type = Type::F32) {
     Loop::Value value{Kind::Number, type};
     value.instruction.value = x;
@@ -100,6 +108,13 @@ struct LoopMaker {
     return loop.memories - 1;
   }
 };
+
+/// Which element lane k of a window picks.
+inline int picked_by(const PickWindow& window, const PickShape& shape, int k) {
+  const int lane = shape.in_order ? k : window.lanes[k];
+  return lane < PickWindow::kLanes ? window.first + lane
+                                   : window.second + lane - PickWindow::kLanes;
+}
 
 /// Does what a loop says with block operations, one value after the other. What
 /// it adds up it adds up in the order of Partial, as loops do.
@@ -177,8 +192,7 @@ class LoopOracle {
       const auto k = static_cast<uint8_t>(i % PickWindow::kLanes);
       out[i] = 0;
       if ((own.exists >> k & 1) != 0) {
-        const int lane = value.picks.in_order ? k : own.lanes[k];
-        const void* element = from + (own.first + lane) * size;
+        const void* element = from + picked_by(own, value.picks, k) * size;
         find_load(value.stored, true)(out + i, element, 1, 1);
       }
     }

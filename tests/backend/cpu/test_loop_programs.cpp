@@ -38,6 +38,16 @@ std::vector<Typical> typical() {
       {"gelu", {{{"x"}}, stored(lang::gelu(x(0)))}, {0}},
       {"gelu_tanh", {{{"x"}}, stored(lang::gelu_tanh(x(0)))}, {0}},
       {"softmax", {{{"x"}}, stored(lang::softmax(x(0)))}, {0}},
+      {"turned pairs",
+       {{{"x"}, {"z"}},
+        stored(
+            x(0) * x(1) +
+            lang::select((lang::index() & 1) == 0, -1.0, 1.0) *
+                lang::pick(x(0), lang::index() ^ 1) * x(1))},
+       {}},
+      {"halves",
+       {{{"x"}}, stored(lang::pick(x(0), lang::index() % (lang::width() / 2)))},
+       {}},
       {"log_softmax", {{{"x"}}, stored(lang::log_softmax(x(0)))}, {0}},
       {"rms_norm",
        {{{"x"}, {"w"}}, stored(lang::rms_norm(x(0), x(1), 1e-5))},

@@ -1,4 +1,5 @@
 // Random loops against block operations, one value after the other.
+#include <map>
 #include <set>
 #include <vector>
 
@@ -51,6 +52,9 @@ class RandomLoop {
         auto* words = result.at<uint32_t>(value.memory);
         std::fill_n(words, kUniformLanes, words[0]);
       }
+    }
+    for (const auto& [memory, windows] : windows_) {
+      result.fill(memory, windows);
     }
     return result;
   }
@@ -109,7 +113,10 @@ class RandomLoop {
         Type::I16};
     const Type types[] = {
         Type::F32, Type::F32, Type::I32, Type::U32, Type::Bool};
-    switch (below(6)) {
+    switch (below(7)) {
+      case 6:
+        add_pick(any(stored));
+        break;
       case 0:
         make_.once(any(types));
         break;
@@ -128,6 +135,20 @@ class RandomLoop {
       default:
         make_.each(any(stored));
     }
+  }
+
+  void add_pick(Type stored) {
+    const int pattern = below(4), by = below(16);
+    std::vector<int32_t> places;
+    for (int i = 0; i < static_cast<int>(kMost); ++i) {
+      const int patterns[] = {
+          i ^ by, i + by - 8, 2 * i - by, i / 32 * 32 + below(32)};
+      places.push_back(patterns[pattern]);
+    }
+    const auto found = find_windows(places, kMost);
+    ASSERT_TRUE(found);
+    const int value = make_.picked(stored, found->shape);
+    windows_[make_.loop.values[value].windows] = found->windows;
   }
 
   // A value of this type: mostly one of the last. -1: there is none.
@@ -235,6 +256,7 @@ class RandomLoop {
   std::mt19937 random_;
   LoopMaker make_;
   std::set<int> past_; // memories that are stored past the caches
+  std::map<int, std::vector<PickWindow>> windows_; // by memory
 };
 
 TEST(LoopRandom, LoopsGiveWhatBlocksGive) {

@@ -243,6 +243,11 @@ std::vector<bool> PassBuilder::read_apart(const Sinks& sinks) const {
   mark(plan_.stores, sinks.stores);
   mark(plan_.reductions, sinks.reductions);
   mark(plan_.adds, sinks.adds);
+  for (const Step& step : plan_.block) {
+    if (loop_picks(step) && apart[step.to]) { // then it is a step after all
+      apart[step.in[0]] = true;
+    }
+  }
   return apart;
 }
 

@@ -38,30 +38,42 @@ std::optional<int32_t> run_of(Places places, uint32_t exists) {
   return first.value_or(0);
 }
 
-// The least and the largest place there is; 0 and 0 where there is none.
-std::pair<int64_t, int64_t> ends_of(Places places, uint32_t exists) {
-  int64_t least = INT32_MAX, most = -1;
+// The least existing place from `from` on; 0 where there is none.
+int64_t least_from(int64_t from, Places places, uint32_t exists) {
+  int64_t least = INT32_MAX;
   for (size_t k = 0; k < places.size(); ++k) {
-    if ((exists >> k & 1) != 0) {
+    if ((exists >> k & 1) != 0 && places[k] >= from) {
       least = std::min<int64_t>(least, places[k]);
-      most = std::max<int64_t>(most, places[k]);
     }
   }
-  return most < 0 ? std::pair<int64_t, int64_t>{0, 0} : std::pair{least, most};
+  return least == INT32_MAX ? 0 : least;
 }
 
-// One that lies in the row.
+// Windows that lie in the row: from the least place on, and from the least
+// that is in none.
 std::optional<PickWindow>
-window_of(Places places, int64_t length, uint32_t exists, int64_t elements) {
-  const auto [least, most] = ends_of(places, exists);
-  const int64_t first = std::min(least, length - elements);
-  if (first < 0 || most - first >= elements) {
+window_of(Places places, int64_t length, uint32_t exists, bool two) {
+  const int64_t last = length - kLanes;
+  if (last < 0) {
     return std::nullopt;
   }
-  PickWindow window{.first = static_cast<int32_t>(first), .exists = exists};
+  const int64_t first = std::min(least_from(0, places, exists), last);
+  const int64_t second =
+      std::min(least_from(first + kLanes, places, exists), last);
+  PickWindow window{
+      .first = static_cast<int32_t>(first),
+      .second = static_cast<int32_t>(second),
+      .exists = exists};
   for (size_t k = 0; k < places.size(); ++k) {
-    const bool there = (exists >> k & 1) != 0;
-    window.lanes[k] = static_cast<uint8_t>(there ? places[k] - first : 0);
+    if ((exists >> k & 1) != 0) {
+      const bool in_first = places[k] < first + kLanes;
+      const int64_t lane =
+          in_first ? places[k] - first : places[k] - second + kLanes;
+      if (lane >= (two ? 2 * kLanes : kLanes)) {
+        return std::nullopt;
+      }
+      window.lanes[k] = static_cast<uint8_t>(lane);
+    }
   }
   return window;
 }
@@ -100,12 +112,12 @@ std::optional<PickWindows> find_windows(Places places, int64_t length) {
   if (windows) {
     return PickWindows{{false, true, everywhere}, std::move(*windows)};
   }
-  for (const bool wide : {false, true}) {
+  for (const bool two : {false, true}) {
     windows = windows_by(places, length, [&](Places own, uint32_t exists) {
-      return window_of(own, length, exists, wide ? 2 * kLanes : kLanes);
+      return window_of(own, length, exists, two);
     });
     if (windows) {
-      return PickWindows{{wide, false, everywhere}, std::move(*windows)};
+      return PickWindows{{two, false, everywhere}, std::move(*windows)};
     }
   }
   return std::nullopt;

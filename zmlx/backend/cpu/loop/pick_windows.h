@@ -8,18 +8,19 @@
 namespace zmlx::backend::cpu {
 
 /// Where the 16 places of a vector pick their elements from a row: 16 elements
-/// that follow each other, or 32.
+/// that follow each other, or twice as many in two such windows.
 struct alignas(32) PickWindow {
   static constexpr int kLanes = 16;
-  uint8_t lanes[kLanes]; // which element of the window each place picks
+  uint8_t lanes[kLanes]; // which element each place picks; 16: second + 0
   int32_t first; // number of the window's first element
+  int32_t second; // of the second window
   uint32_t exists; // bit k: the element of lane k does; others pick 0
 };
 static_assert(sizeof(PickWindow) == 2 * PickWindow::kLanes);
 
 /// What is common to the windows of a row.
 struct PickShape {
-  bool wide = false; // of 32 elements
+  bool two = false; // windows for each vector
   bool in_order = false; // lane k picks element k; else windows are in the row
   bool everywhere = false; // all elements exist
 
@@ -32,8 +33,8 @@ struct PickWindows {
 };
 
 /// The windows of places that pick from a row of `length` elements; nothing
-/// where some 16 of them lie too far apart, or the row is shorter than a
-/// window.
+/// where some 16 of them do not lie in two windows, or the row is shorter than
+/// one.
 std::optional<PickWindows> find_windows(
     std::span<const int32_t> places,
     int64_t length);

@@ -250,19 +250,22 @@ void LoopAssembler::load(const Zmm& to, Type stored, const Address& from) {
   }
 }
 
-// r11 and rcx are free between other instructions; base() may give r11.
+// rcx is free between other instructions, and r11, which base() may give.
 void LoopAssembler::read_picked(
     const Loop::Value& value,
     int copy,
     const Zmm& to) {
   const PickShape& picks = value.picks;
-  const auto windows = base(value.windows);
   const auto of_window = [&](size_t offset) {
     constexpr int kBytes = sizeof(PickWindow) / kLanes; // a place
-    return windows + rax * kBytes + copy * kLanes * kBytes +
+    return base(value.windows) + rax * kBytes + copy * kLanes * kBytes +
         static_cast<int>(offset);
   };
-  movsxd(rcx, dword[of_window(offsetof(PickWindow, first))]);
+  const auto elements = [&](size_t offset_of_first) {
+    movsxd(rcx, dword[of_window(offset_of_first)]);
+    const auto size = static_cast<int>(lang::size_of(value.stored));
+    return ptr[base(value.memory) + rcx * size];
+  };
   std::optional<TempMask> exists;
   if (!picks.everywhere) {
     kmovw(exists.emplace(*this), ptr[of_window(offsetof(PickWindow, exists))]);
@@ -270,22 +273,20 @@ void LoopAssembler::read_picked(
   const auto some = [&](const Zmm& x) {
     return exists ? x | Mask(*exists) | T_z : x;
   };
-  const auto size = static_cast<int>(lang::size_of(value.stored));
   if (picks.in_order) {
     const Zmm into = masked_ && !exists ? to | k1 | T_z : some(to);
-    return load(into, value.stored, ptr[base(value.memory) + rcx * size]);
+    return load(into, value.stored, elements(offsetof(PickWindow, first)));
   }
-  const Temp own(*this);
-  const Zmm lanes = own;
+  const Temp own_lanes(*this);
+  const Zmm lanes = own_lanes;
   vpmovzxbd(lanes, ptr[of_window(offsetof(PickWindow, lanes))]);
-  const auto from = base(value.memory) + rcx * size;
-  load(to, value.stored, ptr[from]);
-  if (!picks.wide) {
+  load(to, value.stored, elements(offsetof(PickWindow, first)));
+  if (!picks.two) {
     return vpermd(some(to), lanes, to);
   }
-  const Temp high(*this);
-  load(high, value.stored, ptr[from + kLanes * size]);
-  vpermi2d(lanes, to, high);
+  const Temp second(*this);
+  load(second, value.stored, elements(offsetof(PickWindow, second)));
+  vpermi2d(lanes, to, second);
   vmovdqa32(some(to), lanes);
 }
 

@@ -175,8 +175,8 @@ HWY_INLINE double sum_of_lanes(D d, V v) {
 // x / y by one reciprocal where y is one number for all: with a correction by
 // what is left, the quotient rounds as the division does (Markstein,
 // "Computation of elementary functions on the IBM RISC System/6000 processor",
-// 1990), but for results below the normal numbers, where it may be one unit
-// off.
+// 1990), but for results below the normal numbers and for x below 2^-102, of
+// which what is left has too few bits: there it may be one unit off.
 template <class D, class V>
 HWY_INLINE V divide_by_one(D d, V x, V y, V reciprocal) {
   const V q = hn::Mul(x, reciprocal);

@@ -18,6 +18,7 @@
 
 #include "zmlx/backend/cpu/erf_table.h"
 #include "zmlx/backend/cpu/exp_table.h"
+#include "zmlx/backend/cpu/sine_table.h"
 #include "zmlx/backend/cpu/vector.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -186,8 +187,8 @@ HWY_INLINE double sum_of_lanes(D d, V v) {
 // x / y by one reciprocal where y is one number for all: with a correction by
 // what is left, the quotient rounds as the division does (Markstein,
 // "Computation of elementary functions on the IBM RISC System/6000 processor",
-// 1990), but for results below the normal numbers, where it may be one unit
-// off.
+// 1990), but for results below the normal numbers and for x below 2^-102, of
+// which what is left has too few bits: there it may be one unit off.
 template <class D, class V>
 HWY_INLINE V divide_by_one(D d, V x, V y, V reciprocal) {
   const V q = hn::Mul(x, reciprocal);
@@ -417,10 +418,81 @@ HWY_INLINE V erf_any(D d, V x) {
   return keep_limited_nan(d, x, hn::CopySign(r, x));
 }
 
-// Beyond 39000 Highway's reduction of the argument loses digits.
+// x - n pi / 2.
+#if HWY_NATIVE_FMA
+template <class D, class V>
+HWY_INLINE V less_quarters(D d, V x, V n) {
+  const V r = hn::NegMulAdd(n, hn::Set(d, kQuarter[0]), x);
+  const V s = hn::NegMulAdd(n, hn::Set(d, kQuarter[1]), r);
+  return hn::NegMulAdd(n, hn::Set(d, kQuarter[2]), s);
+}
+#else
+template <class DF, class VF>
+HWY_INLINE VF less_wide_quarters(DF df, VF x, VF n) {
+  const hn::Rebind<double, DF> d;
+  const auto wide = hn::PromoteTo(d, n);
+  auto r = hn::PromoteTo(d, x);
+  r = hn::Sub(r, hn::Mul(wide, hn::Set(d, kWideQuarter[0])));
+  r = hn::Sub(r, hn::Mul(wide, hn::Set(d, kWideQuarter[1])));
+  return hn::DemoteTo(df, r);
+}
+
+template <class D, class V>
+HWY_INLINE V less_quarters(D d, V x, V n) {
+#if HWY_TARGET == HWY_SCALAR
+  return less_wide_quarters(d, x, n);
+#else
+  const hn::Half<D> half;
+  return hn::Combine(
+      d,
+      less_wide_quarters(half, hn::UpperHalf(half, x), hn::UpperHalf(half, n)),
+      less_wide_quarters(half, hn::LowerHalf(half, x), hn::LowerHalf(half, n)));
+#endif
+}
+#endif
+
+// sin(x + quarters pi / 2), without what is too far.
+template <class D, class V>
+HWY_INLINE V sine_within(D d, V x, int quarters) {
+  const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
+  const hn::RebindToSigned<D> di;
+  // Added to this number, the last bits are the nearest integer.
+  const V shift = set(0x1.8p23f);
+  const V shifted = hn::MulAdd(x, set(kPerQuarter), shift);
+  const V r = less_quarters(d, x, hn::Sub(shifted, shift)), s = hn::Mul(r, r);
+  const auto turn = hn::Add(hn::BitCast(di, shifted), hn::Set(di, quarters));
+  const auto odd =
+      hn::RebindMask(d, hn::Ne(hn::And(turn, hn::Set(di, 1)), hn::Zero(di)));
+  const auto coefficient = [&](int k) HWY_ATTR {
+    return hn::IfThenElse(odd, set(kSine[k][1]), set(kSine[k][0]));
+  };
+  V p = coefficient(3);
+  p = hn::MulAdd(p, s, coefficient(2));
+  p = hn::MulAdd(p, s, coefficient(1));
+  p = hn::MulAdd(p, s, coefficient(0));
+  const V sign =
+      hn::And(hn::BitCast(d, hn::ShiftLeft<30>(turn)), hn::SignBit(d));
+  const V b = hn::Xor(hn::IfThenElse(odd, set(1.0f), r), sign);
+  return hn::CopySign(hn::MulAdd(hn::Mul(b, s), p, b), b); // -0 too
+}
+
 template <class D, class V>
 HWY_INLINE auto too_far(D d, V x) {
-  return hn::Not(hn::Le(hn::Abs(x), hn::Set(d, 39000.0f)));
+  return hn::Not(hn::Le(hn::Abs(x), hn::Set(d, kSineLimit)));
+}
+
+template <class D, class V>
+HWY_INLINE V sin_any(D d, V x) {
+  return repair(d, x, sine_within(d, x, 0), too_far(d, x), [](float v) {
+    return std::sin(v);
+  });
+}
+
+template <class D, class V>
+HWY_INLINE V cos_any(D d, V x) {
+  return repair(d, x, sine_within(d, x, 1), too_far(d, x), [](float v) {
+    return std::cos(v);
+  });
 }
 
 #if HWY_TARGET == HWY_AVX3
@@ -534,8 +606,8 @@ ZMLX_UNARY(Log, log_any(d, x));
 ZMLX_UNARY(Log1p, log1p_any(d, x));
 ZMLX_UNARY(Sqrt, hn::Sqrt(x));
 ZMLX_UNARY(Rsqrt, hn::Div(hn::Set(d, 1.0f), hn::Sqrt(x)));
-ZMLX_UNARY(Sin, repair(d, x, hn::Sin(d, x), too_far(d, x), [](float v) { return std::sin(v); }));
-ZMLX_UNARY(Cos, repair(d, x, hn::Cos(d, x), too_far(d, x), [](float v) { return std::cos(v); }));
+ZMLX_UNARY(Sin, sin_any(d, x));
+ZMLX_UNARY(Cos, cos_any(d, x));
 ZMLX_UNARY(Tanh, tanh_any(d, x));
 ZMLX_UNARY(Sigmoid, sigmoid_any(d, x));
 ZMLX_UNARY(Erf, erf_any(d, x));

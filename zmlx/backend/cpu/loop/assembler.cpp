@@ -32,6 +32,8 @@ int weight(const Loop::Value& value) {
     case Op::Sigmoid:
     case Op::Tanh:
     case Op::Erf:
+    case Op::Sin:
+    case Op::Cos:
       return 20;
     case Op::Div:
     case Op::Sqrt:
@@ -157,6 +159,7 @@ void LoopAssembler::write() {
   ret();
 
   write_late();
+  write_repairs();
   L(preamble); // at last, when it is known what the turns want
   lea(data_base_, ptr[rip + data]);
   write_preamble();

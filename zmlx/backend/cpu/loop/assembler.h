@@ -19,6 +19,7 @@ enum Compare : uint8_t {
   kNotEqual = 4, // true where one is NaN
   kLess = 17,
   kLessEqual = 18,
+  kNotLessEqual = 22, // true where one is NaN
   kNotLess = 29, // false where one is NaN: greater or equal
 };
 
@@ -196,6 +197,17 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   void exp_parts(const Zmm& p, const Zmm& shifted, const Zmm& n, const Zmm& r);
   void polynomial(const Zmm& p, const Zmm& x, std::initializer_list<float> c);
 
+  // sin and cos of a vector, in sine.cpp: sin(x + quarters pi / 2). What is too
+  // far for that is repaired by a function of C++, lane by lane.
+  using Repair = void (*)(float* to, const float* x, uint32_t lanes);
+  void sine(const Zmm& to, const Zmm& x, uint32_t quarters);
+  void repair_if_any(
+      const Mask& lanes,
+      const Zmm& to,
+      const Zmm& x,
+      Repair function);
+  void write_repairs();
+
   const Loop loop_;
   int most_copies_;
   int copies_; // of this turn
@@ -224,6 +236,8 @@ class LoopAssembler : public Xbyak::CodeGenerator {
     std::function<void()> write;
   };
   std::vector<std::unique_ptr<Late>> late_;
+  Xbyak::Label repairs_; // what calls a Repair
+  bool calls_repairs_ = false;
   std::vector<uint32_t> data_; // after the code
   std::map<uint32_t, int> numbers_; // bits: bytes into the data
   std::map<const float*, int> tables_;

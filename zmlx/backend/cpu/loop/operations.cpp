@@ -55,6 +55,8 @@ bool assembles_float(Op op) {
     case Op::Tanh:
     case Op::Sigmoid:
     case Op::Erf:
+    case Op::Sin:
+    case Op::Cos:
     case Op::Floor:
     case Op::Ceil:
     case Op::Round:
@@ -194,6 +196,12 @@ void LoopAssembler::write_float(const Loop::Value& value, int self, int copy) {
       break;
     case Op::Erf:
       erf(to, x);
+      break;
+    case Op::Sin:
+      sine(to, x, 0);
+      break;
+    case Op::Cos:
+      sine(to, x, 1);
       break;
     case Op::Floor:
       vrndscaleps(to, x, kDown);

@@ -31,6 +31,10 @@ class Access {
     return stride_.back();
   }
 
+  /// Whether all places are one element.
+  bool one() const {
+    return std::ranges::all_of(stride_, [](int64_t s) { return s == 0; });
+  }
   /// Whether all places follow each other in memory.
   bool adjacent() const {
     return extent_.size() == 1 && stride_[0] == 1;

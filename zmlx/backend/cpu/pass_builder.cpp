@@ -81,6 +81,7 @@ PassBuilder::PassBuilder(
       given_(given_by_input(pass_.code)),
       needed_(pass_.code.size()),
       once_(pass_.code.size()),
+      shared_(pass_.code.size()),
       fixed_(pass_.code.size()) {}
 
 void PassBuilder::build() {
@@ -213,7 +214,24 @@ void PassBuilder::put_step(Step step, bool once) {
     own->made = true;
   }
   once_[step.to] = once;
-  (once ? plan_.once : plan_.block).push_back(step);
+  if (!once) {
+    return plan_.block.push_back(step);
+  }
+  shared_[step.to] = rows_share(step);
+  const size_t at = shared_[step.to] ? plan_.shared++ : plan_.once.size();
+  plan_.once.insert(plan_.once.begin() + static_cast<int64_t>(at), step);
+}
+
+// Whether a value that each row has is the same in all of them.
+bool PassBuilder::rows_share(const Step& step) const {
+  if (step.act == Act::LoadOnce) {
+    return bound_.accesses_[step.access].one();
+  }
+  return step.act == Act::Compute &&
+      std::all_of(
+             step.in.begin(),
+             step.in.begin() + step.operands,
+             [this](uint16_t reg) { return shared_[reg]; });
 }
 
 void PassBuilder::resolve(size_t i) {
@@ -271,6 +289,7 @@ void PassBuilder::resolve_number(size_t i, double value) {
     }
   });
   once_[i] = true;
+  shared_[i] = true;
   plan_.places.push_back(
       {static_cast<uint16_t>(i),
        BoundPasses::Place::Part::Constant,

@@ -128,6 +128,7 @@ class PassBuilder {
   static Step step_of(Act act, size_t i);
   void put_step(Step step, bool once);
   bool put_fixed(const Step& step, bool once);
+  bool rows_share(const Step& step) const;
   const void* fixed_memory(uint16_t reg) const;
   void find_runs(Step& pick) const;
   int windows_of(const Step& pick);
@@ -157,6 +158,7 @@ class PassBuilder {
   std::vector<bool> given_; // registers whose value depends on an input
   std::vector<bool> needed_;
   std::vector<bool> once_; // one value a row
+  std::vector<bool> shared_; // and the same in every row
   /// Of a register that no row changes: which of the bound constants, or which
   /// fixed row.
   struct Fixed {

@@ -42,6 +42,7 @@ bool PassBuilder::put_fixed(const Step& step, bool once) {
     step.compute(args);
     fixed_[step.to].constant = static_cast<int>(bound_.constants_.size());
     once_[step.to] = true;
+    shared_[step.to] = true;
     plan_.places.push_back(
         {step.to,
          BoundPasses::Place::Part::Constant,

@@ -15,9 +15,16 @@ namespace {
 
 // Copies the first value of a uniform register over all of it.
 void spread(void* reg, size_t size) {
-  auto* bytes = static_cast<char*>(reg);
-  for (size_t lane = 1; lane < kUniformLanes; ++lane) {
-    std::memcpy(bytes + lane * size, bytes, size);
+  if (size == 8) {
+    std::fill_n(
+        static_cast<uint64_t*>(reg),
+        kUniformLanes,
+        *static_cast<const uint64_t*>(reg));
+  } else {
+    std::fill_n(
+        static_cast<uint32_t*>(reg),
+        kUniformLanes,
+        *static_cast<const uint32_t*>(reg));
   }
 }
 

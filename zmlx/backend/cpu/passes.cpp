@@ -127,14 +127,15 @@ void BoundPasses::put_places(const PassPlan& pass, Running& now)
 
 void BoundPasses::begin_pass(const PassPlan& pass, Running& now)
     const noexcept {
-  if (now.placed != &pass) {
+  const bool placed = now.placed == &pass;
+  if (!placed) {
     put_places(pass, now);
   }
   now.at = now.begin;
   now.place = now.row * std::max<int64_t>(width_, 1) + now.begin;
   now.n = kUniformLanes;
-  for (const Step& step : pass.once) {
-    run_step(step, pass, now);
+  for (size_t s = placed ? pass.shared : 0; s < pass.once.size(); ++s) {
+    run_step(pass.once[s], pass, now);
   }
   for (size_t i = 0; i < pass.reductions.size(); ++i) {
     pass.reductions[i].op.start(now.partial[i]);

@@ -263,7 +263,8 @@ class BoundPasses {
   struct PassPlan {
     size_t registers = 0;
     std::vector<Place> places;
-    std::vector<Step> once;
+    std::vector<Step> once; // what is one value a row
+    size_t shared = 0; // how many of these all rows share: the first ones
     std::vector<Step> block;
     std::vector<Reduce> reductions;
     std::vector<StorePlan> stores;

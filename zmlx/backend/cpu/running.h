@@ -24,7 +24,7 @@ struct BoundPasses::Running {
   std::byte* vectors;
   std::byte* kept;
 
-  const PassPlan* placed; // whose registers `where` has
+  const PassPlan* placed; // whose registers `where` has, shared ones made
 
   int64_t at; // the block's first place in the row
   int64_t place; // and in the space

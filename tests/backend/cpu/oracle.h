@@ -238,6 +238,11 @@ class Oracle {
         return arg(0) - std::floor(arg(0) / arg(1)) * arg(1);
       case Op::Max:
         return std::max(arg(0), arg(1));
+      case Op::BitXor:
+        return static_cast<double>(
+            static_cast<int64_t>(arg(0)) ^ static_cast<int64_t>(arg(1)));
+      case Op::Sin:
+        return std::sin(arg(0));
       case Op::Select:
         return arg(0) != 0 ? arg(1) : arg(2);
       case Op::Pick:

@@ -1,4 +1,7 @@
 // Windows of places, and loops that read through them.
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <functional>
 #include <string>
 #include <vector>
@@ -64,11 +67,14 @@ void expect_windows(
     if (!shape.in_order) {
       ASSERT_LT(window.lanes[k], shape.two ? 32 : 16);
       ASSERT_GE(std::min(window.first, window.second), 0);
-      ASSERT_LE(std::max(window.first, window.second) + 16, length);
+      ASSERT_EQ(shape.narrow, length < 16);
+      ASSERT_LE(
+          std::max(window.first, window.second) + 16, std::max(length, 16));
+      ASSERT_EQ(window.loaded, (1 << std::min(length, 16)) - 1);
     }
   }
   EXPECT_EQ(shape.everywhere, everywhere);
-  EXPECT_FALSE(shape.in_order && shape.two);
+  EXPECT_FALSE(shape.two && (shape.in_order || shape.narrow));
 }
 
 TEST(PickWindows, GiveThePlacesTheyAreMadeOf) {
@@ -118,11 +124,8 @@ TEST(PickWindows, AreNoLargerThanTheyMustBe) {
 
 TEST(PickWindows, AreRefusedWherePlacesLieApart) {
   const std::vector<int32_t> apart = {0, 20, 40}, two = {0, 40, 41};
-  const std::vector<int32_t> short_row = {1, 0};
   EXPECT_FALSE(find_windows(apart, 100));
   EXPECT_TRUE(find_windows(two, 100));
-  EXPECT_FALSE(find_windows(short_row, 15));
-  EXPECT_TRUE(find_windows(short_row, 16));
   EXPECT_TRUE(find_windows({}, 0));
 }
 
@@ -159,6 +162,87 @@ TEST(LoopPicks, EveryTypeAndPattern) {
       memories.add(kWidth * 4, size_t{12});
       check_lengths(make.loop, memories);
       ASSERT_FALSE(HasFailure());
+    }
+  }
+}
+
+TEST(LoopPicks, RowsShorterThanAVector) {
+  ZMLX_NEEDS_LOOPS();
+  for (const Type stored : {Type::F32, Type::BF16, Type::U8}) {
+    for (int length = 1; length < 16; ++length) {
+      std::vector<int32_t> places;
+      for (int i = 0; i < 1000; ++i) {
+        places.push_back((i ^ 1) % (length + 1));
+      }
+      const auto found = find_windows(places, length);
+      ASSERT_TRUE(found);
+      LoopMaker make;
+      make.store(make.picked(stored, found->shape));
+      Memories memories;
+      std::vector<unsigned char> row(length * lang::size_of(stored), 0x41);
+      memories.add(row);
+      memories.add(found->windows);
+      memories.add(size_t{4000}, size_t{0});
+      check_lengths(make.loop, memories);
+      ASSERT_FALSE(HasFailure()) << length;
+    }
+  }
+}
+
+/// Memory between pages that may not be touched.
+class GuardedPages {
+ public:
+  GuardedPages()
+      : page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))),
+        all_(static_cast<unsigned char*>(mmap(
+            nullptr,
+            3 * page_,
+            PROT_NONE,
+            MAP_PRIVATE | MAP_ANONYMOUS,
+            -1,
+            0))) {
+    EXPECT_EQ(mprotect(begin(), page_, PROT_READ | PROT_WRITE), 0);
+    std::fill_n(begin(), page_, 0x41);
+  }
+  GuardedPages(const GuardedPages&) = delete;
+  GuardedPages& operator=(const GuardedPages&) = delete;
+  ~GuardedPages() {
+    munmap(all_, 3 * page_);
+  }
+  unsigned char* begin() const {
+    return all_ + page_;
+  }
+  unsigned char* end() const {
+    return begin() + page_;
+  }
+
+ private:
+  size_t page_;
+  unsigned char* all_;
+};
+
+TEST(LoopPicks, NothingBesideTheRowIsRead) {
+  ZMLX_NEEDS_LOOPS();
+  const GuardedPages pages;
+  std::vector<uint32_t> out(70);
+  for (const Type stored : {Type::F32, Type::BF16, Type::U8}) {
+    for (const auto& pattern : patterns()) {
+      for (int n = 1; n <= 70; ++n) {
+        const auto found = find_windows(places_of(pattern, n, n), n);
+        if (!found) {
+          continue;
+        }
+        LoopMaker make;
+        make.store(make.picked(stored, found->shape));
+        const auto code = assemble(make.loop);
+        ASSERT_TRUE(code);
+        unsigned char* const last = pages.end() - n * lang::size_of(stored);
+        for (unsigned char* row : {pages.begin(), last}) {
+          void* memories[] = {
+              row, const_cast<PickWindow*>(found->windows.data()), out.data()};
+          code->run(memories, n);
+        }
+      }
     }
   }
 }

@@ -86,6 +86,11 @@ class Access {
   bool overlaps(const Access& other) const {
     return low_ < other.high_ && other.low_ < high_;
   }
+  /// It may touch what the other may touch.
+  void reach(const Access& other) {
+    low_ = std::min(low_, other.low_);
+    high_ = std::max(high_, other.high_);
+  }
 
  private:
   char* data_;

@@ -79,6 +79,12 @@ class VectorLaunch : public Launch {
     while (at < end) {
       const int64_t row = at / width;
       const int64_t begin = at - row * width;
+      if (begin == 0 && end - at >= width) {
+        const int64_t stop = end / width;
+        passes_.run_rows(row, stop);
+        at = stop * width;
+        continue;
+      }
       const int64_t stop = std::min(width, begin + end - at);
       passes_.run(row, begin, stop);
       at += stop - begin;

@@ -288,14 +288,7 @@ void PassBuilder::resolve_number(size_t i, double value) {
       reinterpret_cast<T*>(memory.bytes)[lane] = convert<T>(value);
     }
   });
-  once_[i] = true;
-  shared_[i] = true;
-  plan_.places.push_back(
-      {static_cast<uint16_t>(i),
-       BoundPasses::Place::Part::Constant,
-       bound_.constants_.size()});
-  fixed_[i].constant = static_cast<int>(bound_.constants_.size());
-  bound_.constants_.push_back(memory);
+  put_constant(static_cast<uint16_t>(i), memory);
 }
 
 void PassBuilder::resolve_slot(size_t i) {
@@ -366,27 +359,42 @@ void PassBuilder::set_index(size_t i, int64_t length, Step& step) const {
 
 void PassBuilder::resolve_pick(size_t i) {
   const auto& instruction = pass_.code[i];
-  View lead = inputs_[instruction.number];
-  if (lead.shape.empty()) {
+  const View& view = inputs_[instruction.number];
+  if (view.shape.empty()) {
     throw internal_error(
         "vector program: Pick from input {} of no axes", instruction.number);
   }
   Step step = step_of(Act::Pick, i);
-  set_index(i, lead.shape.back(), step);
-  step.own_stride = lead.strides.back();
-  step.run = find_load(lead.type, step.own_stride == 1);
+  set_index(i, view.shape.back(), step);
+  step.own_stride = view.strides.back();
+  step.run = find_load(view.type, step.own_stride == 1);
+  step.access = rows_of(instruction.number);
   find_runs(step);
-  lead.shape.pop_back();
-  lead.strides.pop_back();
-  if (step.length == 0) {
-    lead.data = &bound_; // never read: every index is out of range
-  }
-  step.access = add_access(
-      Access(lead, row_space(), "vector program: picked input"),
-      instruction.number);
-  read_.push_back(step.access);
   step.windows = windows_of(step);
   put_step(step, once_[instruction.in[0]]);
+}
+
+// The access of an input's rows, which are picked from, by row of the space.
+int PassBuilder::rows_of(int input) {
+  const auto [at, added] = rows_.try_emplace(input, -1);
+  if (added) {
+    const View& view = inputs_[input];
+    View lead = view;
+    lead.shape.pop_back();
+    lead.strides.pop_back();
+    const bool empty = view.shape.back() == 0;
+    if (empty) {
+      lead.data = &bound_; // never read: every index is out of range
+    }
+    const char* who = "vector program: picked input";
+    Access access(lead, row_space(), who);
+    if (!empty) {
+      access.reach(Access(view, view.shape, who));
+    }
+    at->second = add_access(std::move(access), input);
+    read_.push_back(at->second);
+  }
+  return at->second;
 }
 
 // Row r of a table is what its leading axes, as one, have at r.

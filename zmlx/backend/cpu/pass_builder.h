@@ -2,6 +2,7 @@
 
 #include <array>
 #include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -128,10 +129,15 @@ class PassBuilder {
   static Step step_of(Act act, size_t i);
   void put_step(Step step, bool once);
   bool put_fixed(const Step& step, bool once);
+  bool put_fixed_row(const Step& step, BlockArgs& args);
   bool rows_share(const Step& step) const;
   const void* fixed_memory(uint16_t reg) const;
   void find_runs(Step& pick) const;
   int windows_of(const Step& pick);
+  int rows_of(int input);
+  bool picks() const;
+  void put_constant(uint16_t reg, const BoundPasses::Uniform& value);
+  std::optional<uint16_t> chosen(uint16_t reg) const;
   void drop_unread_fixed();
   size_t mask(uint16_t reg) const {
     return once_[reg] ? 0 : ~size_t{0};
@@ -166,6 +172,7 @@ class PassBuilder {
     int row = -1;
   };
   std::vector<Fixed> fixed_;
+  std::map<int, int> rows_; // by input that is picked from: the access
   /// By fixed row and length of what is picked from: which windows, -1: none.
   std::map<std::pair<int, int64_t>, int> windows_;
   std::vector<int> read_; // accesses of inputs that the pass reads

@@ -1,5 +1,8 @@
 // What is the same in every row is computed once, when the program is bound:
 // places, and what formulas make of them.
+#include <algorithm>
+#include <cstring>
+
 #include "zmlx/backend/cpu/pass_builder.h"
 
 #include "zmlx/backend/cpu/scalar.h"
@@ -8,8 +11,9 @@ namespace zmlx::backend::cpu {
 
 namespace {
 
-// Longer rows would push what they are read beside out of the caches.
-constexpr int64_t kFixedWidth = 8192;
+// Longer rows would push what they are read beside out of the caches; windows
+// of them take an eighth of that.
+constexpr int64_t kFixedWidth = 8192, kWindowed = 8 * kFixedWidth;
 // A run of a pick costs about as much as this many places read one by one.
 constexpr int64_t kRunPlaces = 8;
 
@@ -36,41 +40,66 @@ bool PassBuilder::put_fixed(const Step& step, bool once) {
     }
   }
   if (once) {
-    BoundPasses::Uniform value;
+    BoundPasses::Uniform value{};
     args.out = value.bytes;
     args.n = kUniformLanes;
     step.compute(args);
-    fixed_[step.to].constant = static_cast<int>(bound_.constants_.size());
-    once_[step.to] = true;
-    shared_[step.to] = true;
-    plan_.places.push_back(
-        {step.to,
-         BoundPasses::Place::Part::Constant,
-         bound_.constants_.size()});
-    bound_.constants_.push_back(value);
+    put_constant(step.to, value);
     return true;
   }
-  if (bound_.width_ > kFixedWidth || bound_.rows_ < 2) {
-    return false;
-  }
+  const int64_t most = picks() ? kWindowed : kFixedWidth;
+  return bound_.rows_ > 1 && bound_.width_ > 0 && bound_.width_ <= most &&
+      put_fixed_row(step, args);
+}
+
+// A row that is too wide to be read is made by its step as well: only windows
+// are made of what is known here.
+bool PassBuilder::put_fixed_row(const Step& step, BlockArgs& args) {
   const auto type = register_type(pass_.code[step.to].type);
-  std::vector<std::byte> row(
-      static_cast<size_t>(bound_.width_) * lang::size_of(type));
-  args.out = row.data();
+  const size_t size = lang::size_of(type);
   args.n = static_cast<size_t>(bound_.width_);
+  std::vector<std::byte> row(args.n * size);
+  args.out = row.data();
   if (step.act == Act::Index) {
     fill_index(static_cast<int32_t*>(args.out), 0, args.n);
   } else {
     step.compute(args);
   }
+  if (std::memcmp(row.data(), row.data() + size, row.size() - size) == 0) {
+    BoundPasses::Uniform value{};
+    for (size_t lane = 0; lane < kUniformLanes; ++lane) {
+      std::memcpy(value.bytes + lane * size, row.data(), size);
+    }
+    put_constant(step.to, value);
+    return true;
+  }
   fixed_[step.to].row = static_cast<int>(bound_.fixed_.size());
   bound_.fixed_.push_back(std::move(row));
+  if (bound_.width_ > kFixedWidth) {
+    return false;
+  }
   Step fixed{.act = Act::Fixed, .to = step.to};
   fixed.in.fill(step.to);
   fixed.access = fixed_[step.to].row;
   fixed.type = type;
   plan_.block.push_back(fixed);
   return true;
+}
+
+bool PassBuilder::picks() const {
+  return std::ranges::any_of(
+      pass_.code, [](const auto& i) { return i.op == lang::Op::Pick; });
+}
+
+void PassBuilder::put_constant(
+    uint16_t reg,
+    const BoundPasses::Uniform& value) {
+  const size_t number = bound_.constants_.size();
+  bound_.constants_.push_back(value);
+  fixed_[reg].constant = static_cast<int>(number);
+  once_[reg] = true;
+  shared_[reg] = true;
+  plan_.places.push_back({reg, BoundPasses::Place::Part::Constant, number});
 }
 
 // What is known of places that are the same in every row: that none is outside,

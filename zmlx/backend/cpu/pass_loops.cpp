@@ -33,6 +33,7 @@ struct PassBuilder::Draft {
   BoundPasses::LoopPlan plan;
   std::map<uint16_t, int> values;
   std::map<uint16_t, int> memories; // of registers that are read
+  std::map<std::pair<From, int64_t>, int> picks;
 
   int add_memory(BoundPasses::Pointer pointer) {
     plan.pointers.push_back(pointer);
@@ -50,6 +51,14 @@ struct PassBuilder::Draft {
     const auto [at, added] = memories.try_emplace(pointer.reg, 0);
     if (added) {
       at->second = add_memory(pointer);
+    }
+    return at->second;
+  }
+  // Of rows that are picked from, and of windows.
+  int picked(From from, int64_t number) {
+    const auto [at, added] = picks.try_emplace({from, number}, 0);
+    if (added) {
+      at->second = add_memory({from, 0, number});
     }
     return at->second;
   }
@@ -114,9 +123,22 @@ BoundPasses::Pointer PassBuilder::pointer_to(uint16_t reg) {
   return {From::Register, reg};
 }
 
+// Which operand a selection is, where it is the same one everywhere.
+std::optional<uint16_t> PassBuilder::chosen(uint16_t reg) const {
+  const auto& it = pass_.code[reg];
+  if (it.op != Op::Select || fixed_[it.in[0]].constant < 0 || once_[reg]) {
+    return std::nullopt;
+  }
+  const auto* condition = static_cast<const int32_t*>(fixed_memory(it.in[0]));
+  return it.in[*condition != 0 ? 1 : 2];
+}
+
 int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
   if (const auto found = draft.values.find(reg); found != draft.values.end()) {
     return found->second;
+  }
+  if (const auto same = chosen(reg)) {
+    return loop_value(draft, phases, *same);
   }
   const auto& it = pass_.code[reg];
   Loop::Value value{};
@@ -135,8 +157,8 @@ int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
     const Step& pick = *step_of(reg);
     value.kind = Kind::Picked;
     value.stored = bound_.accesses_[pick.access].type();
-    value.memory = draft.add_memory({From::Picked, 0, pick.access});
-    value.windows = draft.add_memory({From::Windows, 0, pick.windows});
+    value.memory = draft.picked(From::Picked, pick.access);
+    value.windows = draft.picked(From::Windows, pick.windows);
     value.picks = bound_.windows_[pick.windows].shape;
   } else if (phases.of[reg] == draft.plan.phase) {
     value.kind = Kind::Operation;

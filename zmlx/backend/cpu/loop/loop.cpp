@@ -61,7 +61,7 @@ std::string key_of(const Loop& loop) {
     const auto& i = v.instruction;
     key.add(v.kind, v.type, v.stored, v.memory, v.in[0], v.in[1], v.in[2]);
     key.add(i.op, i.from, i.rounded, i.value, v.windows);
-    key.add(v.picks.two, v.picks.in_order, v.picks.everywhere);
+    key.add(v.picks.two, v.picks.in_order, v.picks.everywhere, v.picks.narrow);
   }
   for (const auto& s : loop.stores) {
     key.add(s.value, s.memory, s.stored, s.past_caches);

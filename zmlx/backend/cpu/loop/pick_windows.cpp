@@ -14,17 +14,17 @@ bool inside(int32_t place, int64_t length) {
   return place >= 0 && place < length;
 }
 
-uint32_t existing(Places places, int64_t length) {
-  uint32_t exists = 0;
+uint16_t existing(Places places, int64_t length) {
+  unsigned exists = 0;
   for (size_t k = 0; k < places.size(); ++k) {
-    exists |= uint32_t{inside(places[k], length)} << k;
+    exists |= unsigned{inside(places[k], length)} << k;
   }
-  return exists;
+  return static_cast<uint16_t>(exists);
 }
 
 // The element that lane 0 would have; nothing where places do not follow each
 // other.
-std::optional<int32_t> run_of(Places places, uint32_t exists) {
+std::optional<int32_t> run_of(Places places, uint16_t exists) {
   std::optional<int32_t> first;
   for (size_t k = 0; k < places.size(); ++k) {
     if ((exists >> k & 1) != 0) {
@@ -39,7 +39,7 @@ std::optional<int32_t> run_of(Places places, uint32_t exists) {
 }
 
 // The least existing place from `from` on; 0 where there is none.
-int64_t least_from(int64_t from, Places places, uint32_t exists) {
+int64_t least_from(int64_t from, Places places, uint16_t exists) {
   int64_t least = INT32_MAX;
   for (size_t k = 0; k < places.size(); ++k) {
     if ((exists >> k & 1) != 0 && places[k] >= from) {
@@ -52,18 +52,17 @@ int64_t least_from(int64_t from, Places places, uint32_t exists) {
 // Windows that lie in the row: from the least place on, and from the least
 // that is in none.
 std::optional<PickWindow>
-window_of(Places places, int64_t length, uint32_t exists, bool two) {
-  const int64_t last = length - kLanes;
-  if (last < 0) {
-    return std::nullopt;
-  }
+window_of(Places places, int64_t length, uint16_t exists, bool two) {
+  const int64_t last = std::max<int64_t>(length - kLanes, 0);
+  const int64_t elements = std::min<int64_t>(length, kLanes);
   const int64_t first = std::min(least_from(0, places, exists), last);
   const int64_t second =
       std::min(least_from(first + kLanes, places, exists), last);
   PickWindow window{
       .first = static_cast<int32_t>(first),
       .second = static_cast<int32_t>(second),
-      .exists = exists};
+      .exists = exists,
+      .loaded = static_cast<uint16_t>((1u << elements) - 1)};
   for (size_t k = 0; k < places.size(); ++k) {
     if ((exists >> k & 1) != 0) {
       const bool in_first = places[k] < first + kLanes;
@@ -103,21 +102,22 @@ std::optional<PickWindows> find_windows(Places places, int64_t length) {
   auto windows = windows_by(
       places,
       length,
-      [](Places own, uint32_t exists) -> std::optional<PickWindow> {
+      [](Places own, uint16_t exists) -> std::optional<PickWindow> {
         const auto first = run_of(own, exists);
         return first
             ? std::optional(PickWindow{.first = *first, .exists = exists})
             : std::nullopt;
       });
   if (windows) {
-    return PickWindows{{false, true, everywhere}, std::move(*windows)};
+    return PickWindows{{false, true, everywhere, false}, std::move(*windows)};
   }
   for (const bool two : {false, true}) {
-    windows = windows_by(places, length, [&](Places own, uint32_t exists) {
+    windows = windows_by(places, length, [&](Places own, uint16_t exists) {
       return window_of(own, length, exists, two);
     });
     if (windows) {
-      return PickWindows{{two, false, everywhere}, std::move(*windows)};
+      return PickWindows{
+          {two, false, everywhere, length < kLanes}, std::move(*windows)};
     }
   }
   return std::nullopt;

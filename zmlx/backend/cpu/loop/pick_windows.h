@@ -14,7 +14,8 @@ struct alignas(32) PickWindow {
   uint8_t lanes[kLanes]; // which element each place picks; 16: second + 0
   int32_t first; // number of the window's first element
   int32_t second; // of the second window
-  uint32_t exists; // bit k: the element of lane k does; others pick 0
+  uint16_t exists; // bit k: the element of lane k does; others pick 0
+  uint16_t loaded; // bit k: the row has element first + k
 };
 static_assert(sizeof(PickWindow) == 2 * PickWindow::kLanes);
 
@@ -23,6 +24,7 @@ struct PickShape {
   bool two = false; // windows for each vector
   bool in_order = false; // lane k picks element k; else windows are in the row
   bool everywhere = false; // all elements exist
+  bool narrow = false; // the row is shorter than a window
 
   bool operator==(const PickShape&) const = default;
 };
@@ -33,8 +35,7 @@ struct PickWindows {
 };
 
 /// The windows of places that pick from a row of `length` elements; nothing
-/// where some 16 of them do not lie in two windows, or the row is shorter than
-/// one.
+/// where some 16 of them do not lie in two windows.
 std::optional<PickWindows> find_windows(
     std::span<const int32_t> places,
     int64_t length);

@@ -280,7 +280,14 @@ void LoopAssembler::read_picked(
   const Temp own_lanes(*this);
   const Zmm lanes = own_lanes;
   vpmovzxbd(lanes, ptr[of_window(offsetof(PickWindow, lanes))]);
-  load(to, value.stored, elements(offsetof(PickWindow, first)));
+  std::optional<TempMask> loaded;
+  if (picks.narrow) {
+    kmovw(loaded.emplace(*this), ptr[of_window(offsetof(PickWindow, loaded))]);
+  }
+  load(
+      loaded ? to | Mask(*loaded) | T_z : to,
+      value.stored,
+      elements(offsetof(PickWindow, first)));
   if (!picks.two) {
     return vpermd(some(to), lanes, to);
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "zmlx/backend/backend.h"
@@ -48,6 +49,27 @@ class Access {
       place /= extent_[axis];
     }
     return offset + place * stride_[0];
+  }
+
+  /// From a place on, how many places that are `step` apart lie at equal
+  /// distances, and that distance in bytes. A step divides the steady runs of
+  /// the view or is a multiple of them, and the place is a multiple of it.
+  struct Stretch {
+    int64_t count;
+    int64_t bytes;
+  };
+  Stretch stretch(int64_t place, int64_t step) const {
+    size_t axis = extent_.size() - 1;
+    for (; axis > 0 && step >= extent_[axis]; --axis) {
+      place /= extent_[axis];
+      step /= extent_[axis];
+    }
+    const int64_t bytes = step * stride_[axis] * size_;
+    if (axis == 0) {
+      return {std::numeric_limits<int64_t>::max(), bytes};
+    }
+    const int64_t extent = extent_[axis];
+    return {(extent - place % extent) / step, bytes};
   }
 
   char* at(int64_t place) const {

@@ -45,6 +45,7 @@ BoundPasses::BoundPasses(
   }
   if (own.walk == Walk::Rows) {
     overlap_rows();
+    choose_row_loop();
   }
 }
 

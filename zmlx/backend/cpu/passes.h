@@ -314,6 +314,11 @@ class BoundPasses {
 
   struct Running; // what one run() knows
 
+  void choose_row_loop();
+  Access::Stretch stretch_of(const Pointer& pointer, const Running& now)
+      const noexcept;
+  void run_row_loop(int64_t first, int64_t end, Running& now) const noexcept;
+
   void start(Running& now, std::byte* memory) const noexcept;
   void run_stages(Running* rows, int64_t first, int64_t end, int64_t newest)
       const noexcept;
@@ -365,6 +370,7 @@ class BoundPasses {
   std::vector<PickWindows> windows_;
   std::vector<LoopPlan> loops_;
   Overlap overlap_;
+  int row_loop_ = -1; // of `loops_`: that rows are nothing else
   std::vector<bool> floats_; // add_in_floats()
   std::vector<int> sources_; // of accesses: input n, or ~n for output n
   std::vector<Uniform> constants_;

@@ -164,6 +164,9 @@ void BoundPasses::run_rows(
     rows[s].end = width_;
     rows[s].values = values;
   }
+  if (row_loop_ >= 0 && !after.call) {
+    return run_row_loop(first, end, rows[0]);
+  }
   const int64_t steps = end - first + (overlaps ? stages - 1 : 0);
   for (int64_t step = 0; step < steps; ++step) {
     if (overlaps) {

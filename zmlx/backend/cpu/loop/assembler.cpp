@@ -117,12 +117,14 @@ void LoopAssembler::count_uses() {
 
 void LoopAssembler::write() {
   const std::array saved = {rbx, r12, r13, r14, r15};
-  Xbyak::Label preamble, turn, check, rest, end, data;
+  Xbyak::Label preamble, row, turn, check, rest, end, data;
   push(rbp);
   mov(rbp, rsp);
   for (const auto& reg : saved) {
     push(reg);
   }
+  push(rdx); // rows, and their strides: see write_next_row
+  push(rcx);
   sub(rsp, (kStack + 1) * kVectorBytes); // one more for what is done late
   and_(rsp, -kVectorBytes);
   jmp(preamble, T_NEAR);
@@ -149,6 +151,9 @@ void LoopAssembler::write() {
   jmp(rest, T_NEAR);
 
   L(end);
+  if (loop_.reductions.empty()) {
+    write_next_row(row);
+  }
   write_end();
   lea(rsp, ptr[rbp - static_cast<int>(saved.size() * sizeof(void*))]);
   for (auto reg = saved.rbegin(); reg != saved.rend(); ++reg) {
@@ -162,7 +167,9 @@ void LoopAssembler::write() {
   write_repairs();
   L(preamble); // at last, when it is known what the turns want
   lea(data_base_, ptr[rip + data]);
-  write_preamble();
+  write_constants();
+  L(row);
+  write_begin();
   jmp(check, T_NEAR);
   write_data(data);
 }
@@ -338,10 +345,8 @@ void LoopAssembler::write_fetches() {
   }
 }
 
-void LoopAssembler::write_preamble() {
-  for (const auto& [memory, reg] : bases_) {
-    mov(Xbyak::Reg64(reg), ptr[rdi + memory * 8]);
-  }
+// What is the same in every row.
+void LoopAssembler::write_constants() {
   for (const auto& [values, reg] : kept_tables_) {
     vmovups(Zmm(reg), table(values));
   }
@@ -349,18 +354,29 @@ void LoopAssembler::write_preamble() {
     mov(r11d, 0xAAAAAAAA);
     kmovd(Mask(upper_words_), r11d);
   }
-  for (const auto& [value, reg] : once_) {
-    mov(r11, ptr[rdi + loop_.values[value].memory * 8]);
-    vmovups(Zmm(reg), ptr[r11]);
-  }
   for (const auto& [bits, reg] : constants_) {
     vbroadcastss(Zmm(reg), word(bits));
   }
   for (const auto& [divisor, reg] : reciprocals_) {
     const auto& value = loop_.values[divisor];
-    const int own = value.kind == Kind::Once ? once_.at(divisor)
-                                             : constants_.at(bits_of(value));
-    write_reciprocal(Zmm(reg), Zmm(own));
+    if (value.kind == Kind::Number) {
+      write_reciprocal(Zmm(reg), Zmm(constants_.at(bits_of(value))));
+    }
+  }
+}
+
+void LoopAssembler::write_begin() {
+  for (const auto& [memory, reg] : bases_) {
+    mov(Xbyak::Reg64(reg), ptr[rdi + memory * 8]);
+  }
+  for (const auto& [value, reg] : once_) {
+    mov(r11, ptr[rdi + loop_.values[value].memory * 8]);
+    vmovups(Zmm(reg), ptr[r11]);
+  }
+  for (const auto& [divisor, reg] : reciprocals_) {
+    if (loop_.values[divisor].kind == Kind::Once) {
+      write_reciprocal(Zmm(reg), Zmm(once_.at(divisor)));
+    }
   }
   for (size_t s = 0; s < sums_.size(); ++s) {
     const Op op = loop_.reductions[s].op;
@@ -378,6 +394,21 @@ void LoopAssembler::write_preamble() {
     }
   }
   xor_(eax, eax);
+}
+
+// Goes on with the next row, where there is one.
+void LoopAssembler::write_next_row(Xbyak::Label& row) {
+  constexpr int kRows = -6 * 8, kStrides = -7 * 8; // after what is saved
+  Xbyak::Label none;
+  dec(qword[rbp + kRows]);
+  jz(none, T_NEAR);
+  mov(rcx, ptr[rbp + kStrides]);
+  for (int memory = 0; memory < loop_.memories; ++memory) {
+    mov(r11, ptr[rcx + memory * 8]);
+    add(ptr[rdi + memory * 8], r11);
+  }
+  jmp(row, T_NEAR);
+  L(none);
 }
 
 // NaN where the division by it needs more than that.

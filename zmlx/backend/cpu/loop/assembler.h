@@ -97,7 +97,9 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   void write_bfloat16_pair(const Loop::Store& store);
   void write_reduction(size_t number, int copy);
   void write_fetches();
-  void write_preamble();
+  void write_constants();
+  void write_begin();
+  void write_next_row(Xbyak::Label& row);
   void write_reciprocal(const Zmm& to, const Zmm& divisor);
   void write_end();
   void write_late();

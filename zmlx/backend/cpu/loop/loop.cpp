@@ -31,7 +31,7 @@ class Assembled : public LoopCode {
  public:
   explicit Assembled(const Loop& loop) : assembler_(loop) {
     assembler_.setProtectModeRE();
-    run = assembler_.getCode<LoopFunction>();
+    function_ = assembler_.getCode<Function>();
   }
 
  private:

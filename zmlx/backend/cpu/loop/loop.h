@@ -89,14 +89,30 @@ struct alignas(64) Partial {
   int32_t nan;
 };
 
-/// The number of places goes from 0 up; memories may be of any alignment.
-using LoopFunction = void (*)(void* const* memories, int64_t places);
-
 /// Machine code that lives as long as somebody has it.
 class LoopCode {
  public:
   virtual ~LoopCode() = default;
-  LoopFunction run = nullptr;
+
+  /// The number of places goes from 0 up; memories may be of any alignment.
+  void run(void* const* memories, int64_t places) const {
+    function_(const_cast<void**>(memories), places, 1, nullptr);
+  }
+  /// The same for at least one row, each memory of which is so many bytes after
+  /// that of the row before: `memories` becomes that of the last. Only where
+  /// the loop has no reductions.
+  void run_rows(
+      void** memories,
+      int64_t places,
+      int64_t rows,
+      const int64_t* strides) const {
+    function_(memories, places, rows, strides);
+  }
+
+ protected:
+  using Function =
+      void (*)(void** memories, int64_t, int64_t, const int64_t* strides);
+  Function function_ = nullptr;
 };
 
 /// Whether this machine runs assembled loops: x86 with AVX-512, and memory that

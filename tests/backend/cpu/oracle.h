@@ -51,6 +51,12 @@ element_at(const Shape& shape, const Shape& space, int64_t place) {
 }
 
 enum class Layout { Plain, Strided, Negative, Transposed, Offset };
+inline constexpr Layout kLayouts[] = {
+    Layout::Plain,
+    Layout::Strided,
+    Layout::Negative,
+    Layout::Transposed,
+    Layout::Offset};
 
 /// Values as float64 and their memory in a type and layout.
 struct Array {

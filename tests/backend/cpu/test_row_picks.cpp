@@ -11,13 +11,6 @@ namespace {
 
 using lang::Body;
 
-const Layout kLayouts[] = {
-    Layout::Plain,
-    Layout::Strided,
-    Layout::Negative,
-    Layout::Transposed,
-    Layout::Offset};
-
 // The elements of r at some places, beside those of x.
 struct Reader {
   const char* name;

@@ -10,13 +10,6 @@ namespace {
 using lang::Body;
 using lang::ScanOrder;
 
-const Layout kLayouts[] = {
-    Layout::Plain,
-    Layout::Strided,
-    Layout::Negative,
-    Layout::Transposed,
-    Layout::Offset};
-
 TEST(RowReads, OneElementARowMeetsRows) {
   for (Layout layout : kLayouts) {
     for (int64_t width : {1, 2, 33, 1500}) {

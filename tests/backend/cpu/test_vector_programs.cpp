@@ -82,13 +82,6 @@ void check(
   }
 }
 
-const std::vector<Layout> kLayouts = {
-    Layout::Plain,
-    Layout::Strided,
-    Layout::Negative,
-    Layout::Transposed,
-    Layout::Offset};
-
 Expr x(int i) {
   return lang::input(i);
 }

@@ -335,21 +335,12 @@ HWY_INLINE V divide_moderate(D d, V a, V b) {
 #endif
 }
 
-// v 2^n for integers -152 <= n <= 152; subnormal results too.
+// 2^n for integers -126 <= n <= 127.
 template <class D, class V>
-HWY_INLINE V scale_by(D d, V v, V n) {
-#if HWY_TARGET == HWY_AVX3
-  static_cast<void>(d);
-  return V{_mm512_scalef_ps(v.raw, n.raw)};
-#else
+HWY_INLINE V power_of_two(D d, V n) {
   const hn::RebindToSigned<D> di;
-  const auto power = [&](auto k) HWY_ATTR {
-    return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(k, hn::Set(di, 127))));
-  };
-  const auto whole = hn::ConvertTo(di, n);
-  const auto half = hn::ShiftRight<1>(whole);
-  return hn::Mul(hn::Mul(v, power(half)), power(hn::Sub(whole, half)));
-#endif
+  const auto exponent = hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127));
+  return hn::BitCast(d, hn::ShiftLeft<23>(exponent));
 }
 
 // The integer nearest to x factor, for less than 2^22 of it.
@@ -391,7 +382,7 @@ HWY_INLINE V tanh_any(D d, V x) {
   g = hn::MulAdd(g, h, set(0.166665211f * 4));
   g = hn::MulAdd(g, h, set(0.499999940f * 2));
   g = hn::MulAdd(hn::Mul(h, h), g, h);
-  const V s = scale_by(d, set(1.0f), n);
+  const V s = power_of_two(d, n);
   const V e = hn::MulAdd(s, g, hn::MulSub(s, set(0.5f), set(0.5f)));
   const V r = divide_moderate(d, e, hn::Add(e, set(1.0f)));
   return keep_limited_nan(d, x, hn::CopySign(r, x)); // -0 too

@@ -150,6 +150,8 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   int next_use(int value) const;
   static uint32_t bits_of(const Loop::Value& number);
   int keep_vector(); // -1 where none is left
+  template <typename Key>
+  int keep(std::map<Key, int>& kept, Key key); // so do these
   int keep_constant(uint32_t bits);
   int keep_table(const float* values);
   int keep_once(int value);

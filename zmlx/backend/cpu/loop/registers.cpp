@@ -367,52 +367,33 @@ int LoopAssembler::keep_vector() {
   return kept_left_ > 0 ? kept_first_ + --kept_left_ : -1;
 }
 
-int LoopAssembler::keep_constant(uint32_t bits) {
-  const auto found = constants_.find(bits);
-  if (found != constants_.end()) {
+template <typename Key>
+int LoopAssembler::keep(std::map<Key, int>& kept, Key key) {
+  const auto found = kept.find(key);
+  if (found != kept.end()) {
     return found->second;
   }
-  const int kept = keep_vector();
-  if (kept >= 0) {
-    constants_.emplace(bits, kept);
+  const int reg = keep_vector();
+  if (reg >= 0) {
+    kept.emplace(key, reg);
   }
-  return kept;
+  return reg;
+}
+
+int LoopAssembler::keep_constant(uint32_t bits) {
+  return keep(constants_, bits);
 }
 
 int LoopAssembler::keep_table(const float* values) {
-  const auto found = kept_tables_.find(values);
-  if (found != kept_tables_.end()) {
-    return found->second;
-  }
-  const int kept = keep_vector();
-  if (kept >= 0) {
-    kept_tables_.emplace(values, kept);
-  }
-  return kept;
+  return keep(kept_tables_, values);
 }
 
 int LoopAssembler::keep_once(int value) {
-  const auto found = once_.find(value);
-  if (found != once_.end()) {
-    return found->second;
-  }
-  const int kept = keep_vector();
-  if (kept >= 0) {
-    once_.emplace(value, kept);
-  }
-  return kept;
+  return keep(once_, value);
 }
 
 int LoopAssembler::keep_reciprocal(int divisor) {
-  const auto found = reciprocals_.find(divisor);
-  if (found != reciprocals_.end()) {
-    return found->second;
-  }
-  const int kept = keep_vector();
-  if (kept >= 0) {
-    reciprocals_.emplace(divisor, kept);
-  }
-  return kept;
+  return keep(reciprocals_, divisor);
 }
 
 // Where the number is among the data, in bytes.

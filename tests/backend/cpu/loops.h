@@ -184,11 +184,13 @@ class LoopOracle {
   }
 
   void pick(const Loop::Value& value, uint32_t* out) {
-    const auto* windows = memories_.at<PickWindow>(value.windows);
+    const auto* windows = memories_.at<unsigned char>(value.windows);
     const auto* from = memories_.at<unsigned char>(value.memory);
     const auto size = static_cast<int64_t>(lang::size_of(value.stored));
     for (size_t i = 0; i < n_; ++i) {
-      const PickWindow& own = windows[i / PickWindow::kLanes];
+      PickWindow own; // the memory may be of any alignment
+      std::memcpy(
+          &own, windows + i / PickWindow::kLanes * sizeof own, sizeof own);
       const auto k = static_cast<uint8_t>(i % PickWindow::kLanes);
       out[i] = 0;
       if ((own.exists >> k & 1) != 0) {

@@ -249,6 +249,8 @@ class Oracle {
             static_cast<int64_t>(arg(0)) ^ static_cast<int64_t>(arg(1)));
       case Op::Sin:
         return std::sin(arg(0));
+      case Op::Log1p:
+        return std::log1p(arg(0));
       case Op::Select:
         return arg(0) != 0 ? arg(1) : arg(2);
       case Op::Pick:

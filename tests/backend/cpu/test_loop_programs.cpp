@@ -67,9 +67,17 @@ std::vector<Typical> typical() {
   };
 }
 
-// Whether it is done by loops alone.
-bool assembled(const Body& body, Type type) {
-  const int64_t rows = 6, width = 700;
+struct Ways {
+  bool loops_alone; // do all
+  bool rows; // machine code goes through them itself
+};
+
+Ways ways_of(
+    const Body& body,
+    Type type,
+    int64_t width = 700,
+    Layout layout = Layout::Plain) {
+  const int64_t rows = 6;
   std::vector<Type> types;
   std::vector<Shape> shapes;
   std::vector<Array> arrays;
@@ -81,7 +89,7 @@ bool assembled(const Body& body, Type type) {
         one                                          ? Shape{rows}
             : input.name == "w" || input.name == "b" ? Shape{width}
                                                      : Shape{rows, width});
-    arrays.emplace_back(types.back(), shapes.back(), Layout::Plain);
+    arrays.emplace_back(types.back(), shapes.back(), layout);
   }
   std::string why;
   const auto program = lang::lower(body, types, &why);
@@ -104,7 +112,11 @@ bool assembled(const Body& body, Type type) {
       program->row.passes,
       program->row.slots,
       {views, out_views, program->roles, {rows, width}, Walk::Rows, 0, sums});
-  return passes.assembled();
+  return {passes.assembled(), passes.loops_rows()};
+}
+
+bool assembled(const Body& body, Type type) {
+  return ways_of(body, type).loops_alone;
 }
 
 TEST(LoopPrograms, TypicalKernelsAreAssembled) {
@@ -128,6 +140,28 @@ TEST(LoopPrograms, OthersAreNot) {
   EXPECT_FALSE(assembled({{{"x"}}, {{"y", slow, 0}}}, Type::F32));
   EXPECT_FALSE(assembled({{{"x"}}, {{"y", slow * soft, 0}}}, Type::F32));
   EXPECT_FALSE(assembled({{{"x"}}, {{"y", soft, 0}}}, Type::F64));
+}
+
+Body turned() {
+  const Expr other = lang::pick(x(0), lang::index() ^ 1);
+  return {{{"x"}, {"z"}}, {{"y", x(0) * x(1) + other, 0}}};
+}
+
+TEST(LoopPrograms, MapsGoThroughTheirRows) {
+  ZMLX_NEEDS_LOOPS();
+  for (const int64_t width : {5, 64, 700, 8192, 9000, 40000}) {
+    for (Type type : {Type::F32, Type::BF16}) {
+      SCOPED_TRACE(testing::Message() << width);
+      const auto ways = ways_of(turned(), type, width);
+      EXPECT_TRUE(ways.loops_alone);
+      EXPECT_TRUE(ways.rows);
+    }
+  }
+  EXPECT_FALSE(ways_of(turned(), Type::F32, 70000).loops_alone);
+  EXPECT_FALSE(
+      ways_of(turned(), Type::F32, 64, Layout::Transposed).loops_alone);
+  const Body soft{{{"x"}}, {{"y", lang::softmax(x(0)), 0}}};
+  EXPECT_FALSE(ways_of(soft, Type::F32).rows);
 }
 
 } // namespace

@@ -1,5 +1,4 @@
 // Rows that machine code goes through itself: what each row alone gives.
-#include <map>
 #include <vector>
 
 #include "tests/backend/cpu/block_operations.h"

@@ -40,7 +40,20 @@ const std::vector<Reader>& readers() {
       {"scattered", [](const Expr& r) { return at(r, i * 37 % 53); }},
       {"in two loops",
        [](const Expr& r) {
-         return lang::sin(at(r, i)) * at(r, i ^ 1) + at(r, i / 2);
+         const Expr slow = lang::log1p(at(r, i) * at(r, i)); // a step between
+         return slow * at(r, i ^ 1) + at(r, i / 2);
+       }},
+      {"chosen before another loop",
+       [](const Expr& r) {
+         const Expr square = at(r, i) * at(r, i ^ 1) * at(r, i) * at(r, i ^ 1);
+         const Expr y = lang::select(i < w, square, at(r, i / 2));
+         return lang::log1p(y) * y;
+       }},
+      {"never chosen",
+       [](const Expr& r) {
+         const Expr square = at(r, i) * at(r, i);
+         const Expr y = lang::select(w < 0, lang::log1p(square), square);
+         return lang::log1p(y) + y;
        }},
       {"a truth value",
        [](const Expr& r) { return lang::select(at(r, i / 2) > 0, 1.5, -2.0); }},
@@ -149,7 +162,7 @@ TEST(RowPicks, RowsMeetTheSpace) {
   }
 }
 
-// Rows too long for fixed rows, and for tables.
+// Rows too long for fixed rows, and for windows.
 TEST(RowPicks, LongRows) {
   for (int64_t width : {9000, 70000}) {
     for (const auto& [name, value] : readers()) {

@@ -51,13 +51,12 @@ class Access {
     return offset + place * stride_[0];
   }
 
-  /// From a place on, how many places that are `step` apart lie at equal
-  /// distances, and that distance in bytes. A step divides the steady runs of
-  /// the view or is a multiple of them, and the place is a multiple of it.
   struct Stretch {
-    int64_t count;
-    int64_t bytes;
+    int64_t count; // of places that follow each other at equal distances
+    int64_t bytes; // from one to the next
   };
+  /// From a place on, for places that are `step` apart: 1, or the length of
+  /// steady runs, of which the place is a multiple.
   Stretch stretch(int64_t place, int64_t step) const {
     size_t axis = extent_.size() - 1;
     for (; axis > 0 && step >= extent_[axis]; --axis) {

@@ -69,13 +69,14 @@ class VectorLaunch : public Launch {
     const int64_t width = passes_.width();
     const int64_t places = passes_.rows() * width;
     const int64_t grains = (places + kGrain - 1) / kGrain;
-    // Where a row is cut, it is before a multiple of kGrain of its own.
+    // A cut within a row is at a multiple of kGrain of that row: windows of
+    // picks begin there, and cache lines.
     const auto cut = [&](int64_t p) {
       const int64_t place = std::min(places, grains * p / parts * kGrain);
       return place - place % std::max<int64_t>(width, 1) % kGrain;
     };
     int64_t at = cut(part);
-    const int64_t end = part + 1 == parts ? places : cut(part + 1);
+    const int64_t end = cut(part + 1);
     while (at < end) {
       const int64_t row = at / width;
       const int64_t begin = at - row * width;

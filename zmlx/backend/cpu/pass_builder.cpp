@@ -83,9 +83,11 @@ PassBuilder::PassBuilder(
       needed_(pass_.code.size()),
       once_(pass_.code.size()),
       shared_(pass_.code.size()),
-      fixed_(pass_.code.size()) {}
+      fixed_(pass_.code.size()),
+      picked_(pass_.code.size()) {}
 
 void PassBuilder::build() {
+  const size_t first_fixed = bound_.fixed_.size();
   check();
   choose_stores();
   mark_needed();
@@ -96,7 +98,7 @@ void PassBuilder::build() {
   }
   add_reductions();
   place_stores();
-  drop_unread_fixed();
+  drop_dead();
   const bool loops = make_loops();
   if (!loops) {
     join_factors();
@@ -108,6 +110,7 @@ void PassBuilder::build() {
   if (!loops) {
     assign_fetches();
   }
+  free_fixed(first_fixed);
   bound_.passes_.push_back(std::move(plan_));
 }
 
@@ -210,7 +213,8 @@ void PassBuilder::put_step(Step step, bool once) {
   for (size_t k = step.operands; k < kMaxOperands; ++k) { // any that is there
     step.in[k] = step.operands > 0 ? step.in[0] : step.to;
   }
-  if (auto* own = kept(step.to); own && !once) {
+  // Loops pick by windows as fast as they read what was kept.
+  if (auto* own = kept(step.to); own && !once && step.windows < 0) {
     step.kept = own->offset;
     own->made = true;
   }
@@ -369,15 +373,17 @@ void PassBuilder::resolve_pick(size_t i) {
   set_index(i, view.shape.back(), step);
   step.own_stride = view.strides.back();
   step.run = find_load(view.type, step.own_stride == 1);
-  step.access = rows_of(instruction.number);
-  find_runs(step);
+  step.access = access_of_rows(instruction.number);
   step.windows = windows_of(step);
+  if (step.windows < 0) {
+    find_runs(step);
+  }
   put_step(step, once_[instruction.in[0]]);
 }
 
 // The access of an input's rows, which are picked from, by row of the space.
-int PassBuilder::rows_of(int input) {
-  const auto [at, added] = rows_.try_emplace(input, -1);
+int PassBuilder::access_of_rows(int input) {
+  const auto [at, added] = picked_rows_.try_emplace(input, -1);
   if (added) {
     const View& view = inputs_[input];
     View lead = view;

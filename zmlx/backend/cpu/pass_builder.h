@@ -72,7 +72,9 @@ class PassBuilder {
   struct Sinks;
   bool may_loop(const Step& step) const;
   bool loop_reads(const Step& step) const;
-  bool loop_picks(const Step& step) const;
+  bool overwritten(int access) const;
+  void leave_to_loops();
+  bool draft_loops();
   bool loop_stores(const BoundPasses::StorePlan& store, const Phases& phases);
   bool loop_reduces(size_t number) const;
   bool loop_adds(const BoundPasses::AddPlan& add) const;
@@ -134,11 +136,12 @@ class PassBuilder {
   const void* fixed_memory(uint16_t reg) const;
   void find_runs(Step& pick) const;
   int windows_of(const Step& pick);
-  int rows_of(int input);
+  int access_of_rows(int input);
   bool picks() const;
   void put_constant(uint16_t reg, const BoundPasses::Uniform& value);
   std::optional<uint16_t> chosen(uint16_t reg) const;
-  void drop_unread_fixed();
+  void drop_dead();
+  void free_fixed(size_t first);
   size_t mask(uint16_t reg) const {
     return once_[reg] ? 0 : ~size_t{0};
   }
@@ -172,11 +175,12 @@ class PassBuilder {
     int row = -1;
   };
   std::vector<Fixed> fixed_;
-  std::map<int, int> rows_; // by input that is picked from: the access
+  std::map<int, int> picked_rows_; // by input that is picked from: the access
   /// By fixed row and length of what is picked from: which windows, -1: none.
   std::map<std::pair<int, int64_t>, int> windows_;
   std::vector<int> read_; // accesses of inputs that the pass reads
   std::vector<bool> raw_; // registers that are an input as it is stored
+  std::vector<bool> picked_; // those that loops pick
   std::map<uint16_t, lang::Op> joined_; // slow operation of a joined step
 };
 

@@ -47,8 +47,8 @@ struct PassBuilder::Draft {
     const int memory = add_memory({From::Access, 0, next.access, next.bytes});
     plan.loop.fetches.push_back({memory, next.stored});
   }
-  int memory_of(const BoundPasses::Pointer& pointer) {
-    const auto [at, added] = memories.try_emplace(pointer.reg, 0);
+  int memory_of(uint16_t reg, const BoundPasses::Pointer& pointer) {
+    const auto [at, added] = memories.try_emplace(reg, 0);
     if (added) {
       at->second = add_memory(pointer);
     }
@@ -65,31 +65,43 @@ struct PassBuilder::Draft {
 };
 
 bool PassBuilder::may_loop(const Step& step) const {
-  return step.act == Act::Compute && assembles(pass_.code[step.to]);
-}
-
-// A pick that a loop makes itself: at any time, so that nothing may have been
-// stored over what it reads.
-bool PassBuilder::loop_picks(const Step& step) const {
-  return step.act == Act::Pick && step.windows >= 0 && step.kept < 0 &&
-      std::ranges::none_of(plan_.stores, [&](const auto& store) {
-           return store.access >= 0 &&
-               bound_.accesses_[store.access].overlaps(
-                   bound_.accesses_[step.access]);
-         });
+  return picked_[step.to] ||
+      (step.act == Act::Compute && assembles(pass_.code[step.to]));
 }
 
 // Memory that a loop reads itself.
 bool PassBuilder::loop_reads(const Step& step) const {
-  if (step.act == Act::Pick) {
-    return loop_picks(step);
-  }
   if (step.act != Act::Load) {
     return is_view(step);
   }
   const Access& access = bound_.accesses_[step.access];
   return access.stride() == 1 && access.steady(bound_.width_) &&
       assembles(access.type());
+}
+
+// Whether something is stored where this is read.
+bool PassBuilder::overwritten(int access) const {
+  return std::ranges::any_of(plan_.stores, [&](const auto& store) {
+    return store.access >= 0 &&
+        bound_.accesses_[store.access].overlaps(bound_.accesses_[access]);
+  });
+}
+
+// Picks by windows, which loops make at any time and without the places, and
+// selections that are the same everywhere: they read no more than they need.
+void PassBuilder::leave_to_loops() {
+  for (Step& step : plan_.block) {
+    if (step.act == Act::Pick && step.windows >= 0 && step.kept < 0 &&
+        !overwritten(step.access)) {
+      picked_[step.to] = true;
+      step.operands = 0;
+    }
+    if (const auto same = chosen(step.to); same && may_loop(step)) {
+      step.in[0] = *same;
+      step.operands = 1;
+    }
+  }
+  drop_dead();
 }
 
 PassBuilder::Phases PassBuilder::find_phases() const {
@@ -114,11 +126,11 @@ PassBuilder::Phases PassBuilder::find_phases() const {
 BoundPasses::Pointer PassBuilder::pointer_to(uint16_t reg) {
   const Step* step = once_[reg] ? nullptr : step_of(reg);
   if (step && (step->act == Act::Alias || raw_[reg])) {
-    return {From::Access, reg, step->access};
+    return {From::Access, 0, step->access};
   }
   if (step && step->act == Act::Fixed) {
     const auto size = static_cast<int64_t>(lang::size_of(step->type));
-    return {From::Fixed, reg, step->access, size};
+    return {From::Fixed, 0, step->access, size};
   }
   return {From::Register, reg};
 }
@@ -137,9 +149,6 @@ int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
   if (const auto found = draft.values.find(reg); found != draft.values.end()) {
     return found->second;
   }
-  if (const auto same = chosen(reg)) {
-    return loop_value(draft, phases, *same);
-  }
   const auto& it = pass_.code[reg];
   Loop::Value value{};
   value.type = it.type == Type::Bool ? Type::Bool : register_type(it.type);
@@ -149,11 +158,11 @@ int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
         as_number(register_type(it.type), fixed_memory(reg));
   } else if (once_[reg]) {
     value.kind = Kind::Once;
-    value.memory = draft.memory_of(pointer_to(reg));
+    value.memory = draft.memory_of(reg, pointer_to(reg));
   } else if (raw_[reg] && it.op == Op::Index) {
     value.kind = Kind::Place;
     value.memory = draft.add_memory({From::Places});
-  } else if (raw_[reg] && it.op == Op::Pick) {
+  } else if (picked_[reg]) {
     const Step& pick = *step_of(reg);
     value.kind = Kind::Picked;
     value.stored = bound_.accesses_[pick.access].type();
@@ -161,6 +170,9 @@ int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
     value.windows = draft.picked(From::Windows, pick.windows);
     value.picks = bound_.windows_[pick.windows].shape;
   } else if (phases.of[reg] == draft.plan.phase) {
+    if (const auto same = chosen(reg)) {
+      return loop_value(draft, phases, *same);
+    }
     value.kind = Kind::Operation;
     value.instruction = it;
     for (int k = 0; k < lang::arity(it.op); ++k) {
@@ -168,7 +180,7 @@ int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
     }
   } else {
     value.kind = Kind::Each;
-    value.memory = draft.memory_of(pointer_to(reg));
+    value.memory = draft.memory_of(reg, pointer_to(reg));
     value.stored = raw_[reg] ? bound_.accesses_[step_of(reg)->access].type()
                              : register_type(it.type);
   }
@@ -252,8 +264,7 @@ PassBuilder::Sinks PassBuilder::find_sinks(const Phases& phases) {
 std::vector<bool> PassBuilder::read_apart(const Sinks& sinks) const {
   std::vector<bool> apart(pass_.code.size());
   for (const Step& step : plan_.block) {
-    for (int k = 0; k < step.operands && !may_loop(step) && !loop_picks(step);
-         ++k) {
+    for (int k = 0; k < step.operands && !may_loop(step); ++k) {
       apart[step.in[k]] = true;
     }
   }
@@ -265,11 +276,6 @@ std::vector<bool> PassBuilder::read_apart(const Sinks& sinks) const {
   mark(plan_.stores, sinks.stores);
   mark(plan_.reductions, sinks.reductions);
   mark(plan_.adds, sinks.adds);
-  for (const Step& step : plan_.block) {
-    if (loop_picks(step) && apart[step.to]) { // then it is a step after all
-      apart[step.in[0]] = true;
-    }
-  }
   return apart;
 }
 
@@ -278,8 +284,8 @@ std::vector<bool> PassBuilder::read_apart(const Sinks& sinks) const {
 void PassBuilder::mark_raw(const std::vector<bool>& apart) {
   raw_.assign(pass_.code.size(), false);
   for (const Step& step : plan_.block) {
-    const bool may = step.act == Act::Index ||
-        ((step.act == Act::Load || step.act == Act::Pick) && loop_reads(step));
+    const bool may =
+        step.act == Act::Index || (step.act == Act::Load && loop_reads(step));
     raw_[step.to] = may && !apart[step.to];
   }
 }
@@ -336,7 +342,9 @@ std::vector<bool> PassBuilder::read_outside(
     outside[step.to] = outside[step.to] || step.kept >= 0;
     for (int k = 0; k < step.operands; ++k) {
       const uint16_t reg = step.in[k];
-      outside[reg] = outside[reg] || phases.of[step.to] != phases.of[reg];
+      const bool other = picked_[reg] ? phases.of[step.to] < 0
+                                      : phases.of[step.to] != phases.of[reg];
+      outside[reg] = outside[reg] || other;
     }
   }
   return outside;
@@ -367,6 +375,16 @@ bool PassBuilder::make_loops() {
   if (!assembles()) {
     return false;
   }
+  const auto steps = plan_.block;
+  leave_to_loops();
+  const bool made = draft_loops();
+  if (!made) {
+    plan_.block = steps;
+  }
+  return made;
+}
+
+bool PassBuilder::draft_loops() {
   const Phases phases = find_phases();
   const Sinks sinks = find_sinks(phases);
   const auto apart = read_apart(sinks);

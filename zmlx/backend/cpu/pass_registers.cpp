@@ -15,14 +15,10 @@ void BoundPasses::choose_kept(std::span<const lang::Pass> passes) {
   std::map<int, size_t> made; // by id
   for (size_t p = 0; p < passes.size(); ++p) {
     const auto needed = needed_registers(passes[p]);
-    const auto given = given_by_input(passes[p].code);
     for (size_t i = 0; i < needed.size(); ++i) {
       const auto& it = passes[p].code[i];
-      // Loops read places that no input gives as fast as what was kept.
-      const bool pick =
-          it.op == lang::Op::Pick && (!assembles() || given[it.in[0]]);
       const bool dear = is_slow(it.op) || it.op == lang::Op::Random ||
-          it.op == lang::Op::CumSum || pick;
+          it.op == lang::Op::CumSum || it.op == lang::Op::Pick;
       if (!needed[i] || !dear || it.uniform || it.id < 0 ||
           lang::size_of(register_type(it.type)) != 4) {
         continue;

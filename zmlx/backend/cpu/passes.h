@@ -103,7 +103,8 @@ class BoundPasses {
       int64_t end,
       const RowValues& values = {}) const noexcept;
 
-  /// Called after each row or, where rows run at once, after as much work.
+  /// Called after each row or, where rows run at once, after as much work. The
+  /// call must not run passes on this thread, whose memory rows keep.
   struct AfterRow {
     void (*call)(void* of) noexcept = nullptr;
     void* of = nullptr;
@@ -135,6 +136,10 @@ class BoundPasses {
   bool overlaps() const {
     return overlap_.code != nullptr;
   }
+  /// Whether machine code goes from row to row itself.
+  bool loops_rows() const {
+    return row_loop_ >= 0;
+  }
 
  private:
   friend class PassBuilder;
@@ -163,7 +168,7 @@ class BoundPasses {
       Access, // through access `number`, and `bytes` after it
       Picked, // through access `number`, that of the row
       Windows, // those of the block, of `windows_[number]`
-      Fixed, // the block in `fixed_[number]`, of elements of `bytes`
+      Fixed, // the block in `fixed_[number]`, `bytes` an element
       Row, // RowValues::out
       Sum, // RowValues::sums of output `number`
       Partial, // of the loop's reduction `number`
@@ -264,7 +269,9 @@ class BoundPasses {
     size_t registers = 0;
     std::vector<Place> places;
     std::vector<Step> once; // what is one value a row
-    size_t shared = 0; // how many of these all rows share: the first ones
+    // How many of these all rows share, the first ones. They are made once for
+    // rows of this one pass that follow each other, else with each row.
+    size_t shared = 0;
     std::vector<Step> block;
     std::vector<Reduce> reductions;
     std::vector<StorePlan> stores;

@@ -1,6 +1,7 @@
 // Rows that are one loop and nothing else: machine code goes from row to row
 // itself, as far as all memories go on by equal distances.
 #include <algorithm>
+#include <limits>
 
 #include "zmlx/backend/cpu/running.h"
 

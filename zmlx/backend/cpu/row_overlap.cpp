@@ -37,13 +37,14 @@ const BoundPasses::LoopPlan* BoundPasses::only_loop(
 
 bool BoundPasses::assembled() const {
   return std::all_of(passes_.begin(), passes_.end(), [](const PassPlan& pass) {
-    const auto does = [&](Act act) {
-      return std::any_of(
-          pass.block.begin(), pass.block.end(), [act](const Step& step) {
-            return step.act == act;
-          });
+    const auto does = [&](std::initializer_list<Act> acts) {
+      return std::ranges::any_of(pass.block, [acts](const Step& step) {
+        return std::ranges::find(acts, step.act) != acts.end();
+      });
     };
-    return !pass.blocks || (does(Act::Loop) && !does(Act::Compute));
+    return !pass.blocks ||
+        (does({Act::Loop}) &&
+         !does({Act::Compute, Act::Pick, Act::Random, Act::Scan}));
   });
 }
 

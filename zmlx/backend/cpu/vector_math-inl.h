@@ -259,10 +259,10 @@ HWY_INLINE hn::Vec<D> look_up(D d, const float* table, VI index) {
 template <class D, class V>
 HWY_INLINE V exp_parts(D d, V x, V& shifted, V& n) {
   const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
-  shifted = hn::MulAdd(x, set(1.44269504f), set(kExpShift));
+  shifted = hn::MulAdd(x, set(kPerLog2), set(kExpShift));
   n = hn::Sub(shifted, set(kExpShift));
-  V r = hn::NegMulAdd(n, set(0.693145752f), x); // 15 bits: n times it is exact
-  r = hn::NegMulAdd(n, set(1.42860677e-06f), r);
+  V r = hn::NegMulAdd(n, set(kLog2High), x);
+  r = hn::NegMulAdd(n, set(kLog2Low), r);
   const V p = hn::MulAdd(set(kExpCube), r, set(kExpSquare));
   return hn::MulAdd(hn::Mul(p, r), r, r);
 }
@@ -365,22 +365,21 @@ HWY_INLINE V sigmoid_any(D d, V x) {
   return hn::IfThenElse(small, exp_any(d, x), r);
 }
 
-// With x = n log(2) / 2 + h and g = (exp(2 h) - 1) / 2 = h + h^2 P(h), P fitted
-// for the least relative error of exp (3e-9): e = (exp(2 x) - 1) / 2 = 2^n g +
-// (2^n - 1) / 2 and tanh = e / (e + 1).
+// With x = n log(2) / 2 + h and g = (exp(2 h) - 1) / 2 (kTanh): e = (exp(2 x) -
+// 1) / 2 = 2^n g + (2^n - 1) / 2 and tanh = e / (e + 1).
 template <class D, class V>
 HWY_INLINE V tanh_any(D d, V x) {
   const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
   // tanh(10) rounds to 1.
   const V t = hn::Max(set(-10.0f), hn::Min(set(10.0f), x));
-  const V n = nearest_integer(d, t, 2 * 1.44269504f);
-  V h = hn::NegMulAdd(n, set(0.693145752f / 2), t);
-  h = hn::NegMulAdd(n, set(1.42860677e-06f / 2), h);
-  V g = set(0.00138145965f * 32);
-  g = hn::MulAdd(g, h, set(0.00836871751f * 16));
-  g = hn::MulAdd(g, h, set(0.0416683890f * 8));
-  g = hn::MulAdd(g, h, set(0.166665211f * 4));
-  g = hn::MulAdd(g, h, set(0.499999940f * 2));
+  const V n = nearest_integer(d, t, 2 * kPerLog2);
+  V h = hn::NegMulAdd(n, set(kLog2High / 2), t);
+  h = hn::NegMulAdd(n, set(kLog2Low / 2), h);
+  V g = set(kTanh[0]);
+  g = hn::MulAdd(g, h, set(kTanh[1]));
+  g = hn::MulAdd(g, h, set(kTanh[2]));
+  g = hn::MulAdd(g, h, set(kTanh[3]));
+  g = hn::MulAdd(g, h, set(kTanh[4]));
   g = hn::MulAdd(hn::Mul(h, h), g, h);
   const V s = power_of_two(d, n);
   const V e = hn::MulAdd(s, g, hn::MulSub(s, set(0.5f), set(0.5f)));
@@ -505,8 +504,8 @@ HWY_INLINE V log_any(D d, V x) {
   q = hn::MulAdd(q, z, set(-0.250000958f));
   q = hn::MulAdd(q, z, set(0.333334491f));
   q = hn::MulAdd(q, z, set(-0.5f));
-  const V low = hn::MulAdd(q, s, hn::Mul(e, set(1.42860677e-06f)));
-  return hn::MulAdd(e, set(0.693145752f), hn::Add(z, low));
+  const V low = hn::MulAdd(q, s, hn::Mul(e, set(kLog2Low)));
+  return hn::MulAdd(e, set(kLog2High), hn::Add(z, low));
 }
 #else
 template <class D, class V>

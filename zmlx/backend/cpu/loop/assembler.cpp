@@ -75,13 +75,15 @@ void LoopAssembler::choose_registers() {
   for (const auto& reduction : loop_.reductions) {
     nans_.push_back(reduction.op == Op::Sum ? -1 : mask--);
   }
-  if (std::ranges::any_of(loop_.values, [](const auto& value) {
+  constexpr int kFewestMasks = 4; // k1 is of the last places
+  if (mask > kFewestMasks &&
+      std::ranges::any_of(loop_.values, [](const auto& value) {
         return value.kind == Kind::Each && value.stored == Type::BF16;
       })) {
     upper_words_ = mask--;
   }
   kept_left_ = std::min(kMostKept, next - kFewestFree);
-  if (kept_left_ < 0 || mask < 4) {
+  if (kept_left_ < 0 || mask < kFewestMasks) {
     throw Xbyak::Error(Xbyak::ERR_INTERNAL);
   }
   kept_first_ = next - kept_left_;
@@ -117,7 +119,7 @@ void LoopAssembler::count_uses() {
 
 void LoopAssembler::write() {
   const std::array saved = {rbx, r12, r13, r14, r15};
-  Xbyak::Label preamble, row, turn, check, rest, end, data;
+  Xbyak::Label preamble, row, check, data;
   push(rbp);
   mov(rbp, rsp);
   for (const auto& reg : saved) {
@@ -129,28 +131,7 @@ void LoopAssembler::write() {
   and_(rsp, -kVectorBytes);
   jmp(preamble, T_NEAR);
 
-  align(32);
-  L(turn);
-  write_turn(most_copies_, false);
-  add(rax, kLanes * most_copies_);
-  L(check);
-  lea(rcx, ptr[rax + kLanes * most_copies_]);
-  cmp(rcx, rsi);
-  jle(turn, T_NEAR);
-
-  L(rest);
-  cmp(rax, rsi);
-  jge(end, T_NEAR);
-  mov(rcx, rsi);
-  sub(rcx, rax);
-  mov(r11d, -1);
-  bzhi(r11d, r11d, ecx);
-  kmovw(k1, r11d);
-  write_turn(1, true);
-  add(rax, kLanes);
-  jmp(rest, T_NEAR);
-
-  L(end);
+  write_turns(check);
   if (loop_.reductions.empty()) {
     write_next_row(row);
   }
@@ -172,6 +153,32 @@ void LoopAssembler::write() {
   write_begin();
   jmp(check, T_NEAR);
   write_data(data);
+}
+
+// From `check` on, the places of a row.
+void LoopAssembler::write_turns(Xbyak::Label& check) {
+  Xbyak::Label turn, rest, end;
+  align(32);
+  L(turn);
+  write_turn(most_copies_, false);
+  add(rax, kLanes * most_copies_);
+  L(check);
+  lea(rcx, ptr[rax + kLanes * most_copies_]);
+  cmp(rcx, rsi);
+  jle(turn, T_NEAR);
+
+  L(rest);
+  cmp(rax, rsi);
+  jge(end, T_NEAR);
+  mov(rcx, rsi);
+  sub(rcx, rax);
+  mov(r11d, -1);
+  bzhi(r11d, r11d, ecx);
+  kmovw(k1, r11d);
+  write_turn(1, true);
+  add(rax, kLanes);
+  jmp(rest, T_NEAR);
+  L(end);
 }
 
 void LoopAssembler::write_turn(int copies, bool masked) {

@@ -89,6 +89,7 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   int choose_copies() const;
   void choose_registers();
   void write();
+  void write_turns(Xbyak::Label& check);
   void write_turn(int copies, bool masked);
   void write_stores();
   void write_store(const Loop::Store& store, int copy);
@@ -166,6 +167,7 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   // One operation on one copy, in operations.cpp.
   void write_operation(int value, int copy);
   void write_float(const Loop::Value& value, int self, int copy);
+  void write_function(Op op, const Zmm& to, const Zmm& x);
   void write_integer(const Loop::Value& value, int self, int copy);
   void write_compare(const Loop::Value& value, int self, int copy);
   void write_logic(const Loop::Value& value, int self, int copy);

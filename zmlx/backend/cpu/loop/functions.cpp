@@ -4,7 +4,6 @@
 
 #if ZMLX_ASSEMBLES
 #include <bit>
-#include <cmath>
 
 #include "zmlx/backend/cpu/erf_table.h"
 #include "zmlx/backend/cpu/exp_table.h"
@@ -14,20 +13,8 @@ namespace zmlx::backend::cpu {
 
 namespace {
 
-constexpr float kLog2High = 0.693145752f; // 15 bits
-constexpr float kLog2Low = 1.42860677e-06f;
-constexpr float kPerLog2 = 1.44269504f;
-
 // Added to this number, the last bits are the nearest integer.
 constexpr float kShift = 0x1.8p23f;
-
-// ((exp(2 h) - 1) / 2 - h) / h^2 at h = r / 2, |r| <= log(2) / 2.
-constexpr float kTanh[] = {
-    0.00138145965f * 32,
-    0.00836871751f * 16,
-    0.0416683890f * 8,
-    0.166665211f * 4,
-    0.499999940f * 2};
 
 } // namespace
 

@@ -41,7 +41,6 @@ bool is_word(Type type) {
   return type == Type::I32 || type == Type::U32;
 }
 
-// Asked once, as that takes long on a virtual machine.
 constexpr uint8_t kSubnormal = 0x20; // of vfpclassps
 
 bool assembles_float(Op op) {
@@ -165,6 +164,11 @@ void LoopAssembler::write_float(const Loop::Value& value, int self, int copy) {
     return place(self, copy, to);
   }
   const Zmm x = vector(value.in[0], copy), to = take_vector();
+  write_function(op, to, x);
+  place(self, copy, to);
+}
+
+void LoopAssembler::write_function(Op op, const Zmm& to, const Zmm& x) {
   switch (op) {
     case Op::Neg:
       vxorps(to, x, number(uint32_t{0x80000000}));
@@ -215,7 +219,6 @@ void LoopAssembler::write_float(const Loop::Value& value, int self, int copy) {
     default:
       throw Xbyak::Error(Xbyak::ERR_INTERNAL);
   }
-  place(self, copy, to);
 }
 
 void LoopAssembler::write_integer(
@@ -357,6 +360,7 @@ void LoopAssembler::round_to_bfloat16(
   vpord(to | nan, x, number(uint32_t{0x400000}));
 }
 
+// Asked once, as that takes long on a virtual machine.
 bool LoopAssembler::has_bfloat16() {
   using Xbyak::util::Cpu;
   static const bool has = Cpu().has(Cpu::tAVX512_BF16);

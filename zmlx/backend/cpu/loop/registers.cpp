@@ -24,9 +24,7 @@ constexpr WordOrder upper_words(uint32_t first) {
   }
   return order;
 }
-alignas(64) constexpr WordOrder kUpperWords[] = {
-    upper_words(0),
-    upper_words(16)};
+constexpr WordOrder kUpperWords[] = {upper_words(0), upper_words(16)};
 
 } // namespace
 
@@ -301,8 +299,8 @@ void LoopAssembler::read_picked(
 // together, where there are registers for it.
 void LoopAssembler::read_bfloat16(int memory, int copy, const Zmm& to) {
   const bool pair = copies_ == 2 && !masked_;
-  const int order =
-      pair || !masked_ ? keep_table(kUpperWords[copy].data()) : -1;
+  const bool shuffles = !masked_ && upper_words_ >= 0;
+  const int order = shuffles ? keep_table(kUpperWords[copy].data()) : -1;
   if (order < 0) {
     const Zmm into = masked_ ? to | k1 | T_z : to;
     return load(into, Type::BF16, element(memory, Type::BF16, copy));

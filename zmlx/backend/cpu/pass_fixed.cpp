@@ -47,8 +47,10 @@ bool PassBuilder::put_fixed(const Step& step, bool once) {
     put_constant(step.to, value);
     return true;
   }
+  // For one row that is worth it where picks then have windows.
+  const int64_t least = picks() ? 1 : 2;
   const int64_t most = picks() ? kWindowed : kFixedWidth;
-  return bound_.rows_ > 1 && bound_.width_ > 0 && bound_.width_ <= most &&
+  return bound_.rows_ >= least && bound_.width_ > 0 && bound_.width_ <= most &&
       put_fixed_row(step, args);
 }
 

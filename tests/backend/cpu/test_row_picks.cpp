@@ -49,6 +49,11 @@ const std::vector<Reader>& readers() {
          const Expr y = lang::select(i < w, square, at(r, i / 2));
          return lang::log1p(y) * y;
        }},
+      {"in several passes, for a running sum",
+       [](const Expr& r) {
+         const Expr t = at(r, w - 1 - i);
+         return lang::cumsum(t) + t / (2 + lang::max_of(t * t));
+       }},
       {"never chosen",
        [](const Expr& r) {
          const Expr square = at(r, i) * at(r, i);

@@ -400,7 +400,9 @@ bool PassBuilder::draft_loops() {
         const int memory = draft.add_memory({From::Register, step.to});
         draft.plan.loop.stores.push_back(
             {value, memory, register_type(pass_.code[step.to].type)});
-        draft.plan.makes.push_back(step.to);
+        if (step.kept < 0) {
+          draft.plan.makes.push_back(step.to);
+        }
       }
     }
     draft_sinks(draft, phases, sinks);

@@ -124,10 +124,8 @@ void PassBuilder::assign_registers() {
     if (step.act == Act::Loop) {
       for (const uint16_t reg : bound_.loops_[step.access].makes) {
         const size_t own = lang::size_of(register_type(pass_.code[reg].type));
-        if (picked_[reg] || !kept(reg)) {
-          placed.emplace_back(reg, bytes);
-          bytes += own;
-        }
+        placed.emplace_back(reg, bytes);
+        bytes += own;
       }
       continue;
     }

@@ -192,7 +192,7 @@ class BoundPasses {
     std::shared_ptr<const LoopCode> code;
     std::vector<Pointer> pointers; // by memory
     std::vector<size_t> reductions; // of the pass, in the loop's order
-    std::vector<uint16_t> reads, makes; // registers
+    std::vector<uint16_t> reads, makes; // registers; kept ones lie elsewhere
     std::vector<NextRow> next_rows; // of inputs that another pass reads too
   };
 

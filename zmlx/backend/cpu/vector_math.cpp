@@ -10,6 +10,7 @@
 
 #include <hwy/highway.h>
 
+#include "zmlx/backend/cpu/vector_loops-inl.h"
 #include "zmlx/backend/cpu/vector_math-inl.h"
 
 HWY_BEFORE_NAMESPACE();

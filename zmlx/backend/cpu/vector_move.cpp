@@ -18,6 +18,7 @@
 
 #include <hwy/cache_control.h>
 
+#include "zmlx/backend/cpu/vector_loops-inl.h"
 #include "zmlx/backend/cpu/vector_math-inl.h"
 
 HWY_BEFORE_NAMESPACE();

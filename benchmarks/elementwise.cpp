@@ -46,7 +46,7 @@ class Floats {
 struct Bench {
   std::string name;
   int arrays; // read or written
-  std::vector<std::unique_ptr<backend::Launch>> launches;
+  std::vector<std::unique_ptr<backend::cpu::Launch>> launches;
 };
 
 Bench make(
@@ -120,9 +120,8 @@ void run(const Settings& settings) {
       {"triad", [&] { run_triad(out.data(), a.data(), b.data(), n); }}};
   std::vector<int> arrays = {3};
   for (const Bench& bench : benches) {
-    candidates.push_back({bench.name, [&bench] {
-                            backend::cpu::instance().run(bench.launches);
-                          }});
+    candidates.push_back(
+        {bench.name, [&bench] { backend::cpu::run(bench.launches); }});
     arrays.push_back(bench.arrays);
   }
   measure::TimerOptions timer;

@@ -69,11 +69,11 @@ inline lang::Program lowered(
   return std::move(*program);
 }
 
-inline std::unique_ptr<backend::Launch> launch_of(
+inline std::unique_ptr<backend::cpu::Launch> launch_of(
     const lang::Program& program,
     std::span<const backend::View> inputs,
     std::span<const backend::View> outputs) {
-  return backend::cpu::instance().compile(program)->bind(inputs, outputs);
+  return backend::cpu::compile(program)->bind(inputs, outputs);
 }
 
 /// What was timed, and how many bytes it reads and writes, each once.

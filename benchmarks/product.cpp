@@ -130,7 +130,7 @@ struct Step {
 };
 
 struct Product {
-  std::unique_ptr<backend::Launch> launch;
+  std::unique_ptr<backend::cpu::Launch> launch;
   int64_t bytes = 0;
 };
 

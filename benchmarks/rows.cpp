@@ -75,7 +75,7 @@ struct Case {
 
 struct Bench {
   double bytes = 0; // read and written, each once
-  std::vector<std::unique_ptr<backend::Launch>> launches;
+  std::vector<std::unique_ptr<backend::cpu::Launch>> launches;
   std::vector<Memory> memory;
 };
 
@@ -252,7 +252,7 @@ void run(const Settings& settings) {
     benches.push_back(prepare(c, settings.show));
     bytes.push_back(benches.back()->bytes);
     candidates.push_back({c.name, [bench = benches.back().get()] {
-                            backend::cpu::instance().run(bench->launches);
+                            backend::cpu::run(bench->launches);
                           }});
   }
   measure::TimerOptions timer;

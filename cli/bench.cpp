@@ -11,7 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "zmlx/backend/cpu/cpu.h"
+#include "zmlx/backend/backend.h"
 #include "zmlx/base/atomic_file.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/base/settings.h"
@@ -64,7 +64,7 @@ int run_kernels(const BenchCommand& c) {
   catch_interrupts();
   lab::BenchRun run;
   run.device = measure::device_facts();
-  run.simd = backend::cpu::simd_name();
+  run.simd = backend::peer_facts().instructions;
   run.roofs = lab::measure_roofs();
   run.date = fmt::format("{:%FT%TZ}", fmt::gmtime(std::time(nullptr)));
   run.command = command_line(c);

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "zmlx/backend/cpu/cpu.h"
+#include "zmlx/backend/backend.h"
 #include "zmlx/lang/derive.h"
 #include "zmlx/lang/lower.h"
 #include "zmlx/lang/print.h"
@@ -99,7 +99,9 @@ Facts facts_of(const lang::Body& body, const std::vector<lang::Type>& types) {
   facts.costs = costs_of(body, types);
   if (const auto program = lang::lower(body, types, &facts.cpu)) {
     facts.program = lang::to_text(*program);
-    facts.cpu = backend::cpu::instance().unsupported(*program).value_or("runs");
+    const auto* peer = backend::find_peer(mlx::core::Device::cpu);
+    facts.cpu = peer ? peer->unsupported(*program).value_or("runs")
+                     : "no peer for the CPU";
   }
   return facts;
 }

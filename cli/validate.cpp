@@ -11,7 +11,7 @@
 #include "cli/model.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "zmlx/backend/cpu/pool.h"
+#include "zmlx/backend/backend.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/base/settings.h"
 #include "zmlx/base/text.h"
@@ -271,7 +271,7 @@ int run_validate(ValidateCommand command) {
     }
   }
   const measure::BandwidthOptions bandwidth{
-      .threads = backend::cpu::Pool::shared().threads()};
+      .threads = backend::peer_facts().threads};
   const Roof roof{measure::read_bandwidth(bandwidth).bytes_per_second.median};
   const auto answers = answers_of(texts_of(command), result, tokenizer);
   // A prompt or a path may hold bytes that are not UTF-8.

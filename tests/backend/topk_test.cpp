@@ -38,7 +38,7 @@ void check(const Array& x, int k, Layout layout = Layout::Plain) {
   shape.back() = k;
   Array values(x.type, shape, layout), places(Type::U32, shape, layout);
   const View outputs[] = {values.view, places.view};
-  const auto launch = instance().compile(*program)->bind({&x.view, 1}, outputs);
+  const auto launch = compile(*program)->bind({&x.view, 1}, outputs);
   for (int part : {2, 0, 1}) {
     launch->run(part, 3);
   }
@@ -131,7 +131,7 @@ TEST(TopK, OfARowProgram) {
   const Array bias = with_values(Type::F32, {4}, {0, 5, 0, 0});
   const Array places(Type::U32, {2, 2}, Layout::Plain);
   const View inputs[] = {x.view, bias.view};
-  instance().compile(*program)->bind(inputs, {&places.view, 1})->run(0, 1);
+  compile(*program)->bind(inputs, {&places.view, 1})->run(0, 1);
   EXPECT_EQ(places.read(0), 1);
   EXPECT_EQ(places.read(1), 3);
   EXPECT_EQ(places.read(2), 1);

@@ -96,7 +96,11 @@ bool has_kernel(const Graph& graph, const Node& node, std::string* why) {
     *why = e.what();
     return false;
   }
-  return op::executable(node.body, types, why) != nullptr;
+  if (auto reason = op::unsupported(node.body, types, graph.device)) {
+    *why = *reason;
+    return false;
+  }
+  return true;
 }
 
 /// True where the body reads input `number` in ways that need an array: by

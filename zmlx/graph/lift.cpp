@@ -19,8 +19,10 @@ mx::array placeholder(mx::Shape shape, mx::Dtype dtype) {
 Graph lift(
     const std::vector<Named>& placeholders,
     const std::vector<Named>& outputs,
-    const NameOf& name_of) {
+    const NameOf& name_of,
+    mx::Device device) {
   Lifter lifter(name_of);
+  lifter.graph().device = device;
   for (const auto& p : placeholders) {
     lifter.add_placeholder(p);
   }
@@ -58,7 +60,7 @@ const Rule* find_rule(const std::string& primitive) {
 }
 
 void Lifter::add_placeholder(const Named& named) {
-  Node node{.kind = Kind::Placeholder, .name = named.name};
+  Node node{.kind = Kind::Placeholder, .name = named.name, .slot = named.slot};
   node.results.push_back(result_like(named.array));
   node.array = named.array;
   values_.insert_or_assign(

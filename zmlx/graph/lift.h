@@ -12,6 +12,7 @@ namespace zmlx::graph {
 struct Named {
   std::string name;
   mx::array array;
+  std::optional<Slot> slot = {}; // of a placeholder
 };
 
 /// Gives constants their names (weights: their name in the model's file); an
@@ -26,10 +27,12 @@ ZMLX_API mx::array placeholder(mx::Shape shape, mx::Dtype dtype);
 /// ours, without changing what it computes: views become strides, what depends
 /// on no placeholder is evaluated once, each known primitive becomes a kernel
 /// node that stores what the graph stored, our own nodes stay, and anything
-/// else becomes a Foreign node with the reason.
+/// else becomes a Foreign node with the reason. The kernels are those of
+/// `device`.
 ZMLX_API Graph lift(
     const std::vector<Named>& placeholders,
     const std::vector<Named>& outputs,
-    const NameOf& name_of);
+    const NameOf& name_of,
+    mx::Device device = mx::default_device());
 
 } // namespace zmlx::graph

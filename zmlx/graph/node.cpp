@@ -138,7 +138,7 @@ Graph compact(const Graph& graph) {
     }
   }
   std::vector<int> number(graph.nodes.size(), -1);
-  Graph result;
+  Graph result{.device = graph.device};
   auto move = [&](Operand& operand) {
     operand.value.node = number[operand.value.node];
     if (operand.view.at.node >= 0) {

@@ -51,6 +51,21 @@ struct Result {
   std::optional<Operand> target;
 };
 
+/// What a placeholder stands for, and how the values behind it go on from step
+/// to step.
+struct Slot {
+  enum class Kind : uint8_t {
+    Cell, // one int32 that the step is given: the token, the position
+    State, // an array that the conversation keeps (nn/state_slot.h)
+  };
+  Kind kind;
+  int id; // which cell (plan/cells.h), or which array of the state
+  /// The first axis of the storage has one place a token: it is as long as the
+  /// context, and strides do not depend on its length.
+  bool grows = false;
+  bool operator==(const Slot&) const = default;
+};
+
 enum class Kind : uint8_t {
   Placeholder, // given anew each step: token, position, caches
   Constant, // known when the graph was made: weights, tables
@@ -66,6 +81,7 @@ struct Node {
   std::vector<Operand> operands; // Kernel, Foreign: one an input
   lang::Body body; // Kernel
   std::optional<mx::array> array; // Placeholder, Constant
+  std::optional<Slot> slot; // Placeholder of a step
   std::shared_ptr<mx::Primitive> primitive; // Foreign
   std::string reason; // Foreign: why it has no kernel
   std::vector<std::string> sites; // where in the model its parts stood
@@ -77,6 +93,7 @@ struct Node {
 /// A step as a list of nodes in an order that can be run. Immutable by habit:
 /// folds take a copy.
 struct Graph {
+  mx::Device device = mx::Device::cpu; // that the step runs on
   std::vector<Node> nodes;
   struct Output {
     std::string name;

@@ -50,7 +50,8 @@ class Builder {
     for (const auto& operand : node.operands) {
       operands.push_back(read(operand));
     }
-    auto results = op::apply(node.name, node.body, operands);
+    auto results =
+        op::apply(op::make_call(node.name, node.body), operands, graph_.device);
     for (size_t i = 0; i < results.size(); i++) {
       if (const auto& target = node.results[i].target) {
         results[i] = write(*target, results[i]);
@@ -132,11 +133,13 @@ class Builder {
   mx::array write(const Operand& target, const mx::array& part) const {
     auto base = value(target.value);
     int axis = placed_axis(base, target.view);
-    return mx::slice_update(
-        base,
+    auto in_order = mx::transpose(
         mx::reshape(part, op::to_mlx(target.view.shape)),
-        place(target.view.at),
-        {axis});
+        memory_order(target.view));
+    auto shape = base.shape();
+    shape[axis] = 1;
+    return mx::slice_update(
+        base, mx::reshape(in_order, shape), place(target.view.at), {axis});
   }
 
   const Graph& graph_;

@@ -1,5 +1,9 @@
 #include "zmlx/graph/view.h"
 
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
 #include "zmlx/base/errors.h"
 
 namespace zmlx::graph {
@@ -38,6 +42,23 @@ bool is_whole(const View& view, int64_t count) {
     }
   }
   return true;
+}
+
+std::vector<int> memory_order(const View& view) {
+  std::vector<int> axes(view.shape.size());
+  std::iota(axes.begin(), axes.end(), 0);
+  const auto rank = [&](int axis) {
+    return view.shape[axis] == 1 ? std::numeric_limits<int64_t>::max()
+                                 : view.strides[axis];
+  };
+  std::stable_sort(axes.begin(), axes.end(), [&](int a, int b) {
+    return rank(a) > rank(b);
+  });
+  return axes;
+}
+
+bool is_permuted_whole(const View& view, int64_t count) {
+  return is_whole(transpose(view, memory_order(view)), count);
 }
 
 namespace {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "zmlx/graph/node.h"
 
@@ -15,6 +16,14 @@ ZMLX_API View whole(const lang::Shape& shape);
 
 /// True where the view reads all of a storage of `count` elements, in order.
 ZMLX_API bool is_whole(const View& view, int64_t count);
+
+/// True where the view shows each element of a storage of `count` elements
+/// once, in any order of its axes.
+ZMLX_API bool is_permuted_whole(const View& view, int64_t count);
+
+/// The axes of a view by falling stride: the order in which they lie in memory.
+/// Axes of one element come first.
+ZMLX_API std::vector<int> memory_order(const View& view);
 
 /// The same elements in the same order under another shape; nothing where
 /// strides cannot say it.

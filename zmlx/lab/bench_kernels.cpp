@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "zmlx/backend/cpu/pool.h"
+#include "zmlx/backend/backend.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/lab/bench_case.h"
 #include "zmlx/lab/case_inputs.h"
@@ -165,7 +165,7 @@ void time_both(KernelBench& result, const Work& work, const BenchOptions& how) {
 } // namespace
 
 Roofs measure_roofs() {
-  const int threads = backend::cpu::Pool::shared().threads();
+  const int threads = backend::peer_facts().threads;
   const measure::BandwidthOptions how{.threads = threads};
   return {
       measure::triad_bandwidth(how).bytes_per_second.median,

@@ -4,8 +4,7 @@
 
 #include <mlx/mlx.h>
 
-#include "zmlx/backend/cpu/cpu.h"
-#include "zmlx/backend/cpu/pool.h"
+#include "zmlx/backend/backend.h"
 #include "zmlx/base/atomic_file.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/base/settings.h"
@@ -95,10 +94,11 @@ Finding look_at_threads(const measure::DeviceFacts& device, int threads) {
 } // namespace
 
 DoctorResult doctor() {
+  const auto peer = backend::peer_facts();
   DoctorResult result{
       .device = measure::device_facts(),
-      .threads = backend::cpu::Pool::shared().threads(),
-      .simd = backend::cpu::simd_name()};
+      .threads = peer.threads,
+      .simd = peer.instructions};
   const measure::BandwidthOptions options{.threads = result.threads};
   const auto read = measure::read_bandwidth(options);
   const auto triad = measure::triad_bandwidth(options);

@@ -29,12 +29,17 @@ class ZMLX_API KVCache {
 
 using Caches = std::vector<std::unique_ptr<KVCache>>;
 
-/// Shape of one layer's cache: (1, kv_heads, capacity, head_dim) keys and the
-/// same of values.
+/// Shape of one layer's cache: keys (1, kv_heads, capacity, head_dim) and
+/// values (1, kv_heads, capacity, values_dim()).
 struct KVCacheShape {
   int kv_heads;
   int head_dim;
   mx::Dtype dtype = mx::float32;
+  int value_head_dim = 0; // 0: as head_dim
+
+  int values_dim() const {
+    return value_head_dim > 0 ? value_head_dim : head_dim;
+  }
 };
 
 /// Grows by blocks of 256 positions, as mlx_lm's KVCache: a new block is

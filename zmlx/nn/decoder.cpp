@@ -10,7 +10,8 @@ void check_capacity(const DecoderShape& shape, int capacity) {
   }
   uint64_t bytes = 0;
   for (const auto& cache : shape.caches) {
-    bytes += uint64_t{2} * cache.kv_heads * cache.head_dim * cache.dtype.size();
+    const int dims = cache.head_dim + cache.values_dim();
+    bytes += uint64_t{1} * cache.kv_heads * dims * cache.dtype.size();
   }
   bytes *= static_cast<uint64_t>(capacity);
   if (bytes > mx::get_memory_limit()) {

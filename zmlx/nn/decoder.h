@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,16 @@ class ZMLX_API Decoder {
   /// The likeliest token after them, the first among equals, for who needs no
   /// logits. Appends and refuses as forward does.
   virtual int next_token(const std::vector<int>& tokens, State& state) = 0;
+
+  /// Begins a step and does not wait for it: appends `token`, or without one
+  /// the likeliest token of the step submitted last, which the host need not
+  /// know. Refuses as forward does, and a missing token where no step was
+  /// submitted. Until all steps have been polled, the state does nothing else:
+  /// forward, next_token, trim and copy are a UserError.
+  virtual void submit(std::optional<int> token, State& state) = 0;
+  /// The likeliest token of the oldest step that was submitted and not polled;
+  /// waits for it. UserError where there is none.
+  virtual int poll(State& state) = 0;
 };
 
 /// UserError for a capacity below 1, or whose caches take more than the memory

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/nn/decoder.h"
@@ -37,6 +38,7 @@ class PlainState : public State {
   }
 
   void trim(int n) override {
+    check_nothing_submitted();
     if (n < 0 || n > position()) {
       throw user_error(
           "trim: cannot forget {} tokens of a state that holds {}",
@@ -50,6 +52,7 @@ class PlainState : public State {
 
   // Arrays are values: both states share their buffers until one is written.
   std::unique_ptr<State> copy() const override {
+    check_nothing_submitted();
     auto twin = std::make_unique<PlainState>(owner_, 0, capacity_);
     for (auto& cache : caches) {
       twin->caches.push_back(std::make_unique<GrowingKVCache>(growing(cache)));
@@ -74,7 +77,15 @@ class PlainState : public State {
     return all;
   }
 
+  void check_nothing_submitted() const {
+    if (!submitted.empty()) {
+      throw user_error(
+          "{} submitted steps have not been polled", submitted.size());
+    }
+  }
+
   Caches caches;
+  std::deque<mx::array> submitted; // the likeliest token of each step
 
  private:
   const Decoder* owner_;
@@ -106,9 +117,38 @@ class PlainDecoder : public Decoder {
         mx::argmax(append(tokens, own(state))).item<uint32_t>());
   }
 
+  void submit(std::optional<int> token, State& state) override {
+    auto& mine = own(state);
+    if (token) {
+      check_tokens({*token}, shape(), mine);
+    } else if (mine.submitted.empty()) {
+      throw user_error(
+          "submit: no token, and no step whose token could follow");
+    } else {
+      check_room(1, mine);
+    }
+    auto input = token
+        ? mx::array({*token}, {1, 1}, mx::int32)
+        : mx::reshape(mx::astype(mine.submitted.back(), mx::int32), {1, 1});
+    auto likeliest = mx::argmax(model_->forward(input, mine.caches));
+    mx::async_eval(likeliest);
+    mine.submitted.push_back(likeliest);
+  }
+
+  int poll(State& state) override {
+    auto& mine = own(state);
+    if (mine.submitted.empty()) {
+      throw user_error("poll: no step was submitted");
+    }
+    const auto token = mine.submitted.front().item<uint32_t>();
+    mine.submitted.pop_front();
+    return static_cast<int>(token);
+  }
+
  private:
   // The logits after the last token, not evaluated yet.
   mx::array append(const std::vector<int>& tokens, PlainState& mine) const {
+    mine.check_nothing_submitted();
     check_tokens(tokens, shape(), mine);
     auto first = tokens.begin();
     const auto last = tokens.end() - 1;
@@ -145,11 +185,15 @@ class PlainDecoder : public Decoder {
             shape.vocab_size);
       }
     }
+    check_room(tokens.size(), state);
+  }
+
+  static void check_room(size_t tokens, const State& state) {
     const auto room = static_cast<size_t>(state.capacity() - state.position());
-    if (tokens.size() > room) {
+    if (tokens > room) {
       throw user_error(
           "the context is full: {} tokens do not fit after {} of {}",
-          tokens.size(),
+          tokens,
           state.position(),
           state.capacity());
     }

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "zmlx/backend/backend.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/derive.h"
 #include "zmlx/op/convert.h"
 #include "zmlx/op/executables.h"
-#include "zmlx/op/runner.h"
 #include "zmlx/op/split.h"
 
 namespace zmlx::op {
@@ -84,26 +84,27 @@ std::shared_ptr<const Call::Results> Call::results(
   return results;
 }
 
-std::shared_ptr<Runner> Call::runner(
-    const std::vector<mx::array>& inputs) const {
+std::shared_ptr<const Call::Ready> Call::ready(
+    const std::vector<mx::array>& inputs,
+    mx::Device device) const {
   {
     std::lock_guard lock(mutex_);
-    for (const Ready& ready : ready_) {
-      if (same_types(inputs, ready.dtypes)) {
-        return ready.runner;
+    for (const Known& known : known_) {
+      if (known.device == device && same_types(inputs, known.dtypes)) {
+        return known.ready;
       }
     }
   }
-  std::string why;
-  auto made = executable(body, key, types_of(inputs), &why);
-  auto runner = std::make_shared<Runner>(std::move(made), std::move(why));
-  Ready ready{{}, runner};
+  auto ready = std::make_shared<Ready>();
+  ready->executable =
+      executable(body, key, types_of(inputs), device, &ready->reason);
+  Known known{device, {}, ready};
   for (const auto& a : inputs) {
-    ready.dtypes.push_back(a.dtype());
+    known.dtypes.push_back(a.dtype());
   }
   std::lock_guard lock(mutex_);
-  ready_.push_back(std::move(ready));
-  return runner;
+  known_.push_back(std::move(known));
+  return ready;
 }
 
 std::shared_ptr<const Call> Call::gradient(

@@ -11,11 +11,14 @@
 #include "zmlx/export.h"
 #include "zmlx/lang/kernel.h"
 
+namespace zmlx::backend {
+class Executable;
+}
+
 namespace zmlx::op {
 
 namespace mx = mlx::core;
 
-class Runner;
 struct Split;
 
 /// What a node of ours computes, and what is known of it after the first use.
@@ -39,8 +42,14 @@ class ZMLX_API Call {
   std::shared_ptr<const Results> results(
       const std::vector<mx::array>& inputs) const;
 
-  /// How this runs on the CPU for inputs of these types (op/runner.h).
-  std::shared_ptr<Runner> runner(const std::vector<mx::array>& inputs) const;
+  /// How this runs on a device for inputs of these types.
+  struct Ready {
+    std::shared_ptr<const backend::Executable> executable;
+    std::string reason; // where there is none
+  };
+  std::shared_ptr<const Ready> ready(
+      const std::vector<mx::array>& inputs,
+      mx::Device device) const;
 
   /// The gradient of these inputs as a call, made when first asked for; null,
   /// with the reason in *why, where lang::derive has none.
@@ -62,13 +71,14 @@ class ZMLX_API Call {
     bool fits(const std::vector<mx::array>& inputs) const;
   };
 
-  struct Ready {
+  struct Known {
+    mx::Device device;
     std::vector<mx::Dtype> dtypes; // of the inputs
-    std::shared_ptr<Runner> runner;
+    std::shared_ptr<const Ready> ready;
   };
 
   mutable std::mutex mutex_;
-  mutable std::vector<Ready> ready_;
+  mutable std::vector<Known> known_;
   mutable std::map<std::vector<int>, Derived> gradients_;
   mutable std::vector<Seen> seen_; // the last few
   mutable size_t next_ = 0; // of them, to be replaced

@@ -117,13 +117,4 @@ std::vector<lang::Shape> shapes_of(const std::vector<mx::array>& arrays) {
   return shapes;
 }
 
-backend::View view_of(const mx::array& a) {
-  backend::View view;
-  view.data = const_cast<char*>(a.data<char>());
-  view.type = type_of(a);
-  view.shape = shape_of(a);
-  view.strides.assign(a.strides().begin(), a.strides().end());
-  return view;
-}
-
 } // namespace zmlx::op

@@ -4,7 +4,6 @@
 
 #include <mlx/mlx.h>
 
-#include "zmlx/backend/backend.h"
 #include "zmlx/export.h"
 #include "zmlx/lang/type.h"
 
@@ -32,9 +31,5 @@ inline lang::Shape shape_of(const mx::array& a) {
 ZMLX_API std::vector<lang::Type> types_of(const std::vector<mx::array>& arrays);
 ZMLX_API std::vector<lang::Shape> shapes_of(
     const std::vector<mx::array>& arrays);
-
-/// The memory of an array that has some (evaluated or scheduled). Valid while
-/// the array keeps its buffer.
-ZMLX_API backend::View view_of(const mx::array& a);
 
 } // namespace zmlx::op

@@ -5,7 +5,9 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "zmlx/backend/cpu/cpu.h"
+#include <fmt/format.h>
+
+#include "zmlx/backend/backend.h"
 #include "zmlx/lang/lower.h"
 
 namespace zmlx::op {
@@ -30,26 +32,50 @@ Cache& cache() {
   return *instance;
 }
 
-Entry make(const lang::Body& body, const std::vector<lang::Type>& types) {
-  Entry entry;
-  auto program = lang::lower(body, types, &entry.reason);
+/// The program that the device's peer runs; nothing, with the reason, where
+/// there is none.
+std::optional<lang::Program> runnable_program(
+    const lang::Body& body,
+    const std::vector<lang::Type>& types,
+    mx::Device device,
+    std::string* why) {
+  const backend::Peer* peer = backend::find_peer(device);
+  if (!peer) {
+    *why = fmt::format(
+        "no peer for {} {}",
+        device == mx::Device::cpu ? "CPU" : "GPU",
+        device.index);
+    return std::nullopt;
+  }
+  auto program = lang::lower(body, types, why);
   if (!program) {
-    return entry;
+    return std::nullopt;
   }
-  const auto& peer = backend::cpu::instance();
-  if (auto reason = peer.unsupported(*program)) {
-    entry.reason = *reason;
-    return entry;
+  if (auto reason = peer->unsupported(*program)) {
+    *why = *reason;
+    return std::nullopt;
   }
-  entry.executable = peer.compile(*program);
+  return program;
+}
+
+Entry make(
+    const lang::Body& body,
+    const std::vector<lang::Type>& types,
+    mx::Device device) {
+  Entry entry;
+  if (auto program = runnable_program(body, types, device, &entry.reason)) {
+    entry.executable = backend::find_peer(device)->compile(*program);
+  }
   return entry;
 }
 
 Entry find(
     const lang::Body& body,
     const std::string& content_key,
-    const std::vector<lang::Type>& types) {
-  std::string key = content_key;
+    const std::vector<lang::Type>& types,
+    mx::Device device) {
+  std::string key = fmt::format(
+      "{}{}:{}", static_cast<int>(device.type), device.index, content_key);
   for (auto type : types) {
     key.push_back(static_cast<char>(type));
   }
@@ -68,7 +94,7 @@ Entry find(
   }
   const auto start = std::chrono::steady_clock::now();
   try {
-    Entry entry = make(body, types);
+    Entry entry = make(body, types, device);
     promise.set_value(entry);
     const std::chrono::duration<double> took =
         std::chrono::steady_clock::now() - start;
@@ -90,8 +116,9 @@ std::shared_ptr<const backend::Executable> executable(
     const lang::Body& body,
     const std::string& content_key,
     const std::vector<lang::Type>& types,
+    mx::Device device,
     std::string* why) {
-  Entry entry = find(body, content_key, types);
+  Entry entry = find(body, content_key, types, device);
   if (!entry.executable && why) {
     *why = entry.reason;
   }
@@ -101,8 +128,18 @@ std::shared_ptr<const backend::Executable> executable(
 std::shared_ptr<const backend::Executable> executable(
     const lang::Body& body,
     const std::vector<lang::Type>& types,
+    mx::Device device,
     std::string* why) {
-  return executable(body, lang::content_key(body), types, why);
+  return executable(body, lang::content_key(body), types, device, why);
+}
+
+std::optional<std::string> unsupported(
+    const lang::Body& body,
+    const std::vector<lang::Type>& types,
+    mx::Device device) {
+  std::string why;
+  return runnable_program(body, types, device, &why) ? std::nullopt
+                                                     : std::optional(why);
 }
 
 ExecutableCounts executable_counts() {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,16 +10,20 @@
 #include "zmlx/export.h"
 #include "zmlx/lang/kernel.h"
 
-/// The executables of this process: one a (body, types of its inputs), made
-/// when first asked for and kept. Safe from any thread; two threads that ask
-/// for one at once get the same.
+/// The executables of this process: one a (body, types of its inputs, device),
+/// made when first asked for and kept. Safe from any thread; two threads that
+/// ask for one at once get the same.
 namespace zmlx::op {
 
-/// The CPU's executable of a body; null, with the reason in *why (which may be
-/// null), where it cannot be lowered or the peer does not support it.
+namespace mx = mlx::core;
+
+/// The executable of a body, by the peer of the device; null, with the reason
+/// in *why (which may be null), where the device has no peer, the body cannot
+/// be lowered, or the peer does not support it.
 ZMLX_API std::shared_ptr<const backend::Executable> executable(
     const lang::Body& body,
     const std::vector<lang::Type>& types,
+    mx::Device device,
     std::string* why);
 
 /// The same where lang::content_key(body) is at hand.
@@ -26,7 +31,14 @@ ZMLX_API std::shared_ptr<const backend::Executable> executable(
     const lang::Body& body,
     const std::string& content_key,
     const std::vector<lang::Type>& types,
+    mx::Device device,
     std::string* why);
+
+/// Why there would be no executable, if so. Compiles nothing.
+ZMLX_API std::optional<std::string> unsupported(
+    const lang::Body& body,
+    const std::vector<lang::Type>& types,
+    mx::Device device);
 
 struct ExecutableCounts {
   int64_t hits = 0;

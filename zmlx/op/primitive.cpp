@@ -1,24 +1,20 @@
 #include "zmlx/op/primitive.h"
 
 #include <algorithm>
-#include <future>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string_view>
 #include <utility>
 
-#include <mlx/backend/cpu/encoder.h>
 #include <mlx/primitives.h>
 
-#include "zmlx/backend/cpu/buffers.h"
-#include "zmlx/backend/cpu/cpu.h"
+#include "zmlx/backend/backend.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/base/log.h"
 #include "zmlx/lang/derive.h"
 #include "zmlx/op/convert.h"
 #include "zmlx/op/reference.h"
-#include "zmlx/op/runner.h"
 #include "zmlx/op/split.h"
 
 namespace zmlx::op {
@@ -43,32 +39,6 @@ void count_fallback(const std::string& kernel, const std::string& reason) {
   }
 }
 
-// MLX's CPU allocator keeps the size in the 8 bytes before the data; builds for
-// a GPU have buffers of another make, which are theirs to allocate.
-bool buffers_have_size_header() {
-  static const bool answer = [] {
-    auto probe = mx::allocator::malloc(64);
-    auto buffer = probe.buffer();
-    return buffer.raw_ptr() ==
-        static_cast<char*>(buffer.ptr()) + sizeof(size_t);
-  }();
-  return answer;
-}
-
-void allocate(mx::array& out) {
-  if (!buffers_have_size_header()) {
-    out.set_data(mx::allocator::malloc(out.nbytes()));
-    return;
-  }
-  auto* memory = static_cast<char*>(backend::cpu::allocate(out.nbytes()));
-  out.set_data(mx::allocator::Data(
-      mx::allocator::Buffer(memory - sizeof(size_t)),
-      [](mx::allocator::Buffer buffer) {
-        backend::cpu::release(
-            static_cast<char*>(buffer.ptr()) + sizeof(size_t));
-      }));
-}
-
 class KernelNode final : public mx::Primitive {
  public:
   KernelNode(mx::Stream stream, std::shared_ptr<const Call> call)
@@ -81,43 +51,13 @@ class KernelNode final : public mx::Primitive {
   void eval_cpu(
       const std::vector<mx::array>& inputs,
       std::vector<mx::array>& outputs) override {
-    const auto runner = call_->runner(inputs);
-    if (!runner->executable()) {
-      evaluate_reference(inputs, outputs, runner->reason());
-      return;
-    }
-    std::vector<backend::View> in, out;
-    std::vector<mx::array> copies; // kept until the kernel has run
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (must_copy(inputs[i], i)) {
-        copies.push_back(mx::contiguous(leaf_of(inputs[i]), false, stream()));
-        mx::async_eval(copies.back());
-        in.push_back(view_of(copies.back()));
-      } else {
-        in.push_back(view_of(inputs[i]));
-      }
-    }
-    for (auto& a : outputs) {
-      allocate(a);
-      out.push_back(view_of(a));
-    }
-    // Bound here, so that what goes wrong reaches the caller of eval; run where
-    // the inputs are there.
-    auto launch = runner->bind(in, out);
-    auto& encoder = mx::cpu::get_command_encoder(stream());
-    encoder.dispatch([launch, copies = std::move(copies)] {
-      backend::cpu::instance().run(*launch);
-    });
-    if (runner->executable()->can_fault()) {
-      wait_for(encoder);
-      throw_fault(launch->fault());
-    }
+    evaluate(inputs, outputs);
   }
 
   void eval_gpu(
       const std::vector<mx::array>& inputs,
       std::vector<mx::array>& outputs) override {
-    evaluate_reference(inputs, outputs, "no peer for this GPU");
+    evaluate(inputs, outputs);
   }
 
   std::vector<mx::array> vjp(
@@ -252,14 +192,6 @@ class KernelNode final : public mx::Primitive {
         .second;
   }
 
-  // Returns when what was dispatched has run.
-  static void wait_for(mx::cpu::CommandEncoder& encoder) {
-    auto done = std::make_shared<std::promise<void>>();
-    auto there = done->get_future();
-    encoder.dispatch([done = std::move(done)] { done->set_value(); });
-    there.wait(); // also where the stream drops its tasks after an error
-  }
-
   void throw_fault(const std::optional<backend::Fault>& fault) const {
     if (!fault) {
       return;
@@ -311,10 +243,15 @@ class KernelNode final : public mx::Primitive {
     };
   }
 
-  // Stage bodies read weights and caches along rows of adjacent elements.
-  bool must_copy(const mx::array& in, size_t number) const {
-    return call_->body.inputs[number].role == lang::Role::Whole &&
-        in.ndim() > 0 && in.strides(-1) != 1 && in.shape(-1) > 1;
+  void evaluate(
+      const std::vector<mx::array>& inputs,
+      std::vector<mx::array>& outputs) {
+    const auto ready = call_->ready(inputs, stream().device);
+    if (!ready->executable) {
+      evaluate_reference(inputs, outputs, ready->reason);
+      return;
+    }
+    throw_fault(ready->executable->evaluate(stream(), inputs, outputs));
   }
 
   // The same memory as a leaf of a graph of its own, on the stream that fills

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
-#include <mutex>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/fold.h"
@@ -14,17 +12,17 @@ namespace zmlx {
 
 namespace patch_detail {
 
-/// Contexts start at this many tokens and double when full.
+/// The context that steps are captured with, and that MLX arrays begin with.
 constexpr int kFirstCapacity = 512;
 
 using GraphPtr = std::shared_ptr<const graph::Graph>;
 using PlanPtr = std::shared_ptr<const plan::Plan>;
 
-/// A model, its folded step, and its plans, one a capacity.
+/// A model, its folded step, and its plan.
 class Patched : public std::enable_shared_from_this<Patched> {
  public:
   Patched(std::shared_ptr<const nn::Model> model, const PatchOptions& options)
-      : model(std::move(model)) {
+      : model(std::move(model)), device(device_of(options)) {
     const auto start = std::chrono::steady_clock::now();
     const auto folds = graph::folds_of(options.patterns, options.exclude);
     std::string why;
@@ -45,28 +43,36 @@ class Patched : public std::enable_shared_from_this<Patched> {
       return original->new_state(capacity);
     }
     nn::check_capacity(model->shape(), capacity);
-    return step_plan ? replayed_state(
-                           shared_from_this(),
-                           model->shape(),
-                           plan_for_,
-                           kFirstCapacity,
-                           capacity)
-                     : rebuilt_state(
-                           shared_from_this(),
-                           model->shape(),
-                           graph_for_,
-                           kFirstCapacity,
-                           capacity);
+    return step_plan
+        ? replayed_state(
+              shared_from_this(), model->shape(), step_plan, capacity)
+        : rebuilt_state(
+              shared_from_this(),
+              model->shape(),
+              graph_for_,
+              kFirstCapacity,
+              capacity);
   }
 
   RunState& append(const std::vector<int>& tokens, nn::State& state) const {
+    auto& mine = own(state);
+    if (tokens.empty()) {
+      throw user_error("forward: expected at least one token, got none");
+    }
+    check_vocabulary(tokens);
+    mine.append(tokens);
+    return mine;
+  }
+
+  RunState& own(nn::State& state) const {
     auto* mine = dynamic_cast<RunState*>(&state);
     if (!mine || mine->owner() != this) {
       throw user_error("forward: the state belongs to another decoder");
     }
-    if (tokens.empty()) {
-      throw user_error("forward: expected at least one token, got none");
-    }
+    return *mine;
+  }
+
+  void check_vocabulary(const std::vector<int>& tokens) const {
     const int vocab_size = model->shape().vocab_size;
     for (int token : tokens) {
       if (token < 0 || token >= vocab_size) {
@@ -76,19 +82,22 @@ class Patched : public std::enable_shared_from_this<Patched> {
             vocab_size);
       }
     }
-    mine->append(tokens);
-    return *mine;
   }
 
   std::shared_ptr<const nn::Model> model;
+  const mx::Device device;
   GraphPtr step; // null: the model cannot be captured
   PlanPtr step_plan; // null: parts of the step have no kernel
   std::unique_ptr<nn::Decoder> original; // where nothing could be captured
   Report report;
 
  private:
+  static mx::Device device_of(const PatchOptions& options) {
+    return options.device.value_or(mx::default_device());
+  }
+
   void lift(const std::vector<std::string>& folds, std::string* why) {
-    auto lifted = plan::capture_step(*model, kFirstCapacity);
+    auto lifted = plan::capture_step(*model, kFirstCapacity, device);
     report.captured = static_cast<int>(std::count_if(
         lifted.nodes.begin(), lifted.nodes.end(), [](const auto& node) {
           return node.kind == graph::Kind::Kernel ||
@@ -118,26 +127,7 @@ class Patched : public std::enable_shared_from_this<Patched> {
               plan::with_capacity(*step, capacity));
   }
 
-  PlanPtr plan_of(int capacity) {
-    if (capacity == kFirstCapacity) {
-      return step_plan;
-    }
-    std::lock_guard lock(mutex_);
-    auto& plan = plans_[capacity];
-    if (!plan) {
-      std::string why;
-      plan = plan::Plan::make(graph_of(capacity), &why);
-      if (!plan) {
-        throw internal_error("no plan for {} tokens: {}", capacity, why);
-      }
-    }
-    return plan;
-  }
-
-  std::mutex mutex_;
-  std::map<int, PlanPtr> plans_; // beyond the first capacity
   const GraphFor graph_for_ = [this](int c) { return graph_of(c); };
-  const PlanFor plan_for_ = [this](int c) { return plan_of(c); };
 };
 
 } // namespace patch_detail
@@ -185,6 +175,23 @@ int PatchedDecoder::next_token(
     nn::State& state) {
   return impl_->original ? impl_->original->next_token(tokens, state)
                          : impl_->append(tokens, state).likeliest();
+}
+
+void PatchedDecoder::submit(std::optional<int> token, nn::State& state) {
+  if (impl_->original) {
+    impl_->original->submit(token, state);
+    return;
+  }
+  auto& mine = impl_->own(state);
+  if (token) {
+    impl_->check_vocabulary({*token});
+  }
+  mine.submit(token);
+}
+
+int PatchedDecoder::poll(nn::State& state) {
+  return impl_->original ? impl_->original->poll(state)
+                         : impl_->own(state).poll();
 }
 
 std::unique_ptr<PatchedDecoder> patch(

@@ -23,6 +23,8 @@ struct PatchOptions {
   /// Patterns, presets or folds to apply; empty means all.
   std::vector<std::string> patterns;
   std::vector<std::string> exclude;
+  /// Where the step runs; without one on MLX's default device.
+  std::optional<mx::Device> device = {};
 };
 
 /// A model that decodes by replaying a plan: a Decoder with the same answers.
@@ -35,15 +37,17 @@ class ZMLX_API PatchedDecoder : public nn::Decoder {
   ~PatchedDecoder() override;
 
   const nn::DecoderShape& shape() const override;
-  /// The caches start small and grow up to `capacity`.
+  /// Memory for `capacity` tokens is reserved; it is taken as tokens come.
   std::unique_ptr<nn::State> new_state(int capacity) override;
   /// UserError for a token outside the vocabulary, a full context, a state of
   /// another decoder; the state is as before then.
   mx::array forward(const std::vector<int>& tokens, nn::State& state) override;
   int next_token(const std::vector<int>& tokens, nn::State& state) override;
+  void submit(std::optional<int> token, nn::State& state) override;
+  int poll(nn::State& state) override;
 
   const Report& report() const;
-  /// The plan for the smallest capacity; null where there is none.
+  /// Null where there is none.
   const plan::Plan* plan() const;
   /// The step after the folds; null where it could not be captured.
   const graph::Graph* graph() const;

@@ -1,32 +1,55 @@
 #include "zmlx/patch/run_state.h"
 
 #include <algorithm>
+#include <deque>
 #include <limits>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/to_mlx.h"
+#include "zmlx/nn/state_slot.h"
 
 namespace zmlx::patch_detail {
 
-void RunState::append(const std::vector<int>& tokens) {
-  auto needed =
-      static_cast<int64_t>(position()) + static_cast<int64_t>(tokens.size());
-  if (needed > limit_) {
+void RunState::check_room(size_t tokens) const {
+  if (tokens > static_cast<size_t>(limit_ - position())) {
     throw user_error(
         "the context is full: it holds {} of {} tokens, {} more do not fit",
         position(),
         limit_,
-        tokens.size());
+        tokens);
   }
-  make_room(static_cast<int>(needed));
+}
+
+void RunState::check_nothing_submitted() const {
+  if (submitted() > 0) {
+    throw user_error("{} submitted steps have not been polled", submitted());
+  }
+}
+
+void RunState::append(const std::vector<int>& tokens) {
+  check_nothing_submitted();
+  check_room(tokens.size());
   run(tokens);
+}
+
+void RunState::submit(std::optional<int> token) {
+  if (!token && submitted() == 0) {
+    throw user_error("submit: no token, and no step whose token could follow");
+  }
+  check_room(1);
+  begin_step(token);
+}
+
+int RunState::poll() {
+  if (submitted() == 0) {
+    throw user_error("poll: no step was submitted");
+  }
+  return end_step();
 }
 
 namespace {
 
-/// The least doubling of `capacity` that holds `positions`. It may pass the
-/// limit of the conversation: memory that no token reaches costs nothing, and
-/// plans of equal capacity are shared.
+/// The least doubling of `capacity` that holds `positions`.
 int grown(int capacity, int positions) {
   int64_t result = capacity;
   while (result < positions) {
@@ -40,61 +63,76 @@ class ReplayedState : public RunState {
  public:
   ReplayedState(
       std::shared_ptr<const void> owner,
-      const nn::DecoderShape& shape,
-      const PlanFor& plan_for,
-      std::unique_ptr<plan::State> state,
-      int limit)
-      : RunState(std::move(owner), limit),
-        shape_(shape),
-        plan_for_(plan_for),
-        state_(std::move(state)) {}
+      int vocab_size,
+      std::shared_ptr<const plan::Plan> plan,
+      std::unique_ptr<plan::State> state)
+      : RunState(std::move(owner), state->capacity()),
+        vocab_size_(vocab_size),
+        plan_(std::move(plan)),
+        state_(std::move(state)),
+        replay_(plan_, *state_) {}
 
   int position() const override {
     return state_->position();
   }
   void trim(int n) override {
+    check_nothing_submitted();
     state_->trim(n);
   }
   std::unique_ptr<nn::State> copy() const override {
+    check_nothing_submitted();
     return std::make_unique<ReplayedState>(
-        owner_, shape_, plan_for_, state_->copy(), limit_);
+        owner_, vocab_size_, plan_, state_->copy());
   }
   size_t memory_bytes() const override {
-    return state_->memory_bytes() + (replay_ ? replay_->memory_bytes() : 0);
+    return state_->memory_bytes() + replay_.memory_bytes();
   }
-  mx::array logits() const override {
-    return mx::array(
-        static_cast<const float*>(replay_->output(0)),
-        {shape_.vocab_size},
-        mx::float32);
+  mx::array logits() override {
+    auto logits = mx::zeros({vocab_size_}, mx::float32, mx::Device::cpu);
+    logits.eval();
+    replay_.read(0, logits.data<float>(), logits.nbytes());
+    return logits;
   }
-  int likeliest() const override {
-    return static_cast<int>(*static_cast<const uint32_t*>(replay_->output(1)));
+  int likeliest() override {
+    uint32_t token = 0;
+    replay_.read(1, &token, sizeof(token));
+    return static_cast<int>(token);
   }
 
  protected:
-  void make_room(int positions) override {
-    int capacity = grown(state_->capacity(), positions);
-    if (capacity > state_->capacity()) {
-      state_->grow(capacity);
-      replay_.reset(); // it is bound to the old buffers
-    }
-    if (!replay_) {
-      replay_ = std::make_unique<plan::Replay>(plan_for_(capacity), *state_);
+  void run(const std::vector<int>& tokens) override {
+    for (size_t i = 0; i < tokens.size(); i++) {
+      replay_.step(state_->ticket(), tokens[i], i + 1 == tokens.size());
     }
   }
 
-  void run(const std::vector<int>& tokens) override {
-    for (size_t i = 0; i < tokens.size(); i++) {
-      replay_->step(state_->ticket(), tokens[i], i + 1 == tokens.size());
-    }
+  void begin_step(std::optional<int> token) override {
+    replay_.step(state_->ticket(), token);
+    auto& step = submitted_.emplace_back(std::make_unique<Submitted>());
+    step->mark = replay_.begin_read_likeliest(&step->likeliest);
+  }
+  int end_step() override {
+    const auto step = std::move(submitted_.front());
+    submitted_.pop_front();
+    state_->queue().wait_for(step->mark);
+    return static_cast<int>(step->likeliest);
+  }
+  size_t submitted() const override {
+    return submitted_.size();
   }
 
  private:
-  const nn::DecoderShape& shape_;
-  const PlanFor& plan_for_;
+  // What a step under way will write when it is done.
+  struct Submitted {
+    uint32_t likeliest = 0;
+    uint64_t mark = 0;
+  };
+
+  int vocab_size_;
+  std::shared_ptr<const plan::Plan> plan_;
   std::unique_ptr<plan::State> state_;
-  std::unique_ptr<plan::Replay> replay_;
+  plan::Replay replay_;
+  std::deque<std::unique_ptr<Submitted>> submitted_;
 };
 
 class RebuiltState : public RunState {
@@ -108,11 +146,10 @@ class RebuiltState : public RunState {
       : RunState(std::move(owner), limit),
         shape_(shape),
         graph_for_(graph_for) {
-    for (const auto& cache : shape.caches) {
-      for (int i = 0; i < 2; i++) {
-        caches_.push_back(
-            mx::zeros({1, cache.kv_heads, 0, cache.head_dim}, cache.dtype));
-      }
+    for (const auto& slot : nn::state_slots(shape.caches)) {
+      mx::Shape empty = slot.entry;
+      empty.insert(empty.begin(), 0);
+      caches_.push_back(mx::zeros(empty, slot.dtype));
     }
     set_capacity(first);
   }
@@ -121,6 +158,7 @@ class RebuiltState : public RunState {
     return position_;
   }
   void trim(int n) override {
+    check_nothing_submitted();
     if (n < 0 || n > position_) {
       throw user_error("cannot forget {} of {} tokens", n, position_);
     }
@@ -136,23 +174,20 @@ class RebuiltState : public RunState {
     }
     return bytes;
   }
-  mx::array logits() const override {
+  mx::array logits() override {
     auto logits =
         mx::astype(mx::reshape(last_.at(0), {shape_.vocab_size}), mx::float32);
     logits.eval();
     return logits;
   }
-  int likeliest() const override {
+  int likeliest() override {
     auto token = last_.at(1);
     return static_cast<int>(token.item<uint32_t>());
   }
 
  protected:
-  void make_room(int positions) override {
-    set_capacity(grown(capacity_, positions));
-  }
-
   void run(const std::vector<int>& tokens) override {
+    set_capacity(grown(capacity_, position_ + static_cast<int>(tokens.size())));
     for (int token : tokens) {
       std::vector<mx::array> inputs{
           mx::array({token}, {1, 1}),
@@ -167,6 +202,20 @@ class RebuiltState : public RunState {
     }
   }
 
+  // Steps are done at once: the token of the next is known by then.
+  void begin_step(std::optional<int> token) override {
+    run({token ? *token : likeliest()});
+    submitted_.push_back(likeliest());
+  }
+  int end_step() override {
+    const int token = submitted_.front();
+    submitted_.pop_front();
+    return token;
+  }
+  size_t submitted() const override {
+    return submitted_.size();
+  }
+
  private:
   void set_capacity(int capacity) {
     if (capacity == capacity_) {
@@ -175,8 +224,9 @@ class RebuiltState : public RunState {
     auto graph = graph_for_(capacity);
     std::vector<mx::array> caches;
     for (const auto& cache : caches_) {
-      int more = capacity - cache.shape(2);
-      caches.push_back(mx::pad(cache, {{0, 0}, {0, 0}, {0, more}, {0, 0}}));
+      std::vector<std::pair<int, int>> pads(cache.ndim(), {0, 0});
+      pads[0].second = capacity - cache.shape(0);
+      caches.push_back(mx::pad(cache, pads));
     }
     mx::eval(caches);
     graph_ = std::move(graph);
@@ -188,7 +238,8 @@ class RebuiltState : public RunState {
   const GraphFor& graph_for_;
   std::shared_ptr<const graph::Graph> graph_;
   std::vector<mx::array> last_; // logits and the likeliest token
-  std::vector<mx::array> caches_; // keys and values of each layer in turn
+  std::vector<mx::array> caches_; // as nn::state_slots has them
+  std::deque<int> submitted_; // likeliest tokens
   int capacity_ = 0;
   int position_ = 0;
 };
@@ -198,15 +249,12 @@ class RebuiltState : public RunState {
 std::unique_ptr<RunState> replayed_state(
     std::shared_ptr<const void> owner,
     const nn::DecoderShape& shape,
-    const PlanFor& plan_for,
-    int first,
+    std::shared_ptr<const plan::Plan> plan,
     int limit) {
+  auto state = std::make_unique<plan::State>(
+      plan->peer(), nn::state_slots(shape.caches), limit);
   return std::make_unique<ReplayedState>(
-      std::move(owner),
-      shape,
-      plan_for,
-      std::make_unique<plan::State>(shape.caches, first),
-      limit);
+      std::move(owner), shape.vocab_size, std::move(plan), std::move(state));
 }
 
 std::unique_ptr<RunState> rebuilt_state(

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "zmlx/nn/decoder.h"
@@ -28,35 +29,40 @@ class RunState : public nn::State {
   /// with nothing changed, where they do not fit in the context.
   void append(const std::vector<int>& tokens);
   /// After the last token appended: (vocab) float32, evaluated.
-  virtual mx::array logits() const = 0;
-  virtual int likeliest() const = 0;
+  virtual mx::array logits() = 0;
+  virtual int likeliest() = 0;
+
+  /// nn::Decoder::submit and poll, for a token inside the vocabulary.
+  void submit(std::optional<int> token);
+  int poll();
 
  protected:
-  virtual void make_room(int positions) = 0; // at most capacity()
   virtual void run(const std::vector<int>& tokens) = 0;
+  virtual void begin_step(std::optional<int> token) = 0;
+  virtual int end_step() = 0; // of the oldest step that was begun
+  virtual size_t submitted() const = 0;
+  void check_room(size_t tokens) const;
+  void check_nothing_submitted() const;
 
   std::shared_ptr<const void> owner_;
   int limit_;
 };
 
-/// A plan for a step with caches of this capacity.
-using PlanFor = std::function<std::shared_ptr<const plan::Plan>(int capacity)>;
 /// A folded step with caches of this capacity.
 using GraphFor =
     std::function<std::shared_ptr<const graph::Graph>(int capacity)>;
 
-/// Replays a plan. The caches begin with room for `first` tokens and double
-/// when full. `shape` and the function belong to the owner.
+/// Replays a plan on memory that is reserved for `limit` tokens.
 std::unique_ptr<RunState> replayed_state(
     std::shared_ptr<const void> owner,
     const nn::DecoderShape& shape,
-    const PlanFor& plan_for,
-    int first,
+    std::shared_ptr<const plan::Plan> plan,
     int limit);
 
 /// Rebuilds the step as MLX arrays for each token, with the kernels that there
 /// are and MLX's own primitives for the rest: for steps that no plan can run.
-/// Caches are MLX values, made anew each step.
+/// Caches are MLX values, made anew each step; they begin with room for `first`
+/// tokens and double when full. `shape` and the function belong to the owner.
 std::unique_ptr<RunState> rebuilt_state(
     std::shared_ptr<const void> owner,
     const nn::DecoderShape& shape,

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/view.h"
 #include "zmlx/op/executables.h"
+#include "zmlx/plan/cells.h"
 
 namespace zmlx::plan {
 
@@ -18,12 +18,30 @@ namespace {
 
 constexpr int64_t kAlignment = 64;
 
-/// A cache must not be read as it was before a write: nothing orders the two.
+bool is_cell(const graph::Graph& graph, Ref ref, int id) {
+  return ref.node >= 0 &&
+      graph.nodes[ref.node].slot ==
+      graph::Slot{.kind = graph::Slot::Kind::Cell, .id = id};
+}
+
+/// Whether a recurrent state is read where it was and written where it will be:
+/// two entries, never the same.
+bool are_two_entries(
+    const graph::Graph& graph,
+    const graph::View& read,
+    const graph::View& written) {
+  return is_cell(graph, read.at, Cells::Latest) &&
+      is_cell(graph, written.at, Cells::Next);
+}
+
+/// An array of the state must not be read as it was before a write, but for the
+/// entry that the step before left: the plan does not order the two.
 bool reads_overwritten(const graph::Graph& graph, std::string* why) {
-  std::set<Ref> overwritten;
+  std::map<Ref, graph::View> written;
   for (const auto& node : graph.nodes) {
     for (const auto& result : node.results) {
-      if (result.target && !overwritten.insert(result.target->value).second) {
+      if (result.target &&
+          !written.emplace(result.target->value, result.target->view).second) {
         *why = fmt::format("{} writes what is written already", node.name);
         return true;
       }
@@ -31,7 +49,9 @@ bool reads_overwritten(const graph::Graph& graph, std::string* why) {
   }
   for (const auto& node : graph.nodes) {
     for (const auto& operand : node.operands) {
-      if (overwritten.contains(operand.value)) {
+      const auto found = written.find(operand.value);
+      if (found != written.end() &&
+          !are_two_entries(graph, operand.view, found->second)) {
         *why = fmt::format(
             "{} reads {} as it was before the step",
             node.name,
@@ -43,16 +63,12 @@ bool reads_overwritten(const graph::Graph& graph, std::string* why) {
   return false;
 }
 
-} // namespace
-
-namespace {
-
 /// The executable of a kernel node; null with *why where there is none.
 std::shared_ptr<const backend::Executable>
 executable_of(const graph::Graph& graph, const Node& node, std::string* why) {
   std::string reason;
-  auto executable =
-      op::executable(node.body, graph::operand_types(graph, node), &reason);
+  auto executable = op::executable(
+      node.body, graph::operand_types(graph, node), graph.device, &reason);
   if (!executable) {
     *why = fmt::format("{}: {}", node.name, reason);
   }
@@ -85,28 +101,44 @@ std::shared_ptr<const Plan> Plan::make(
     std::string* why) {
   auto plan = std::make_shared<Plan>();
   plan->graph_ = std::move(graph);
-  const auto& nodes = plan->graph_->nodes;
-  plan->executables_.resize(nodes.size());
-  for (size_t n = 0; n < nodes.size(); n++) {
-    if (nodes[n].kind == Kind::Foreign) {
-      *why = fmt::format("{}: {}", nodes[n].name, nodes[n].reason);
-      return nullptr;
-    }
-    if (nodes[n].kind == Kind::Kernel) {
-      plan->executables_[n] = executable_of(*plan->graph_, nodes[n], why);
-      if (!plan->executables_[n]) {
-        return nullptr;
-      }
-    }
+  plan->peer_ = backend::find_peer(plan->graph_->device);
+  if (!plan->peer_) {
+    *why = "no peer for the device of the step";
+    return nullptr;
   }
-  if (!can_give_outputs(*plan->graph_, why) ||
+  if (!plan->find_executables(why) || !can_give_outputs(*plan->graph_, why) ||
       reads_overwritten(*plan->graph_, why)) {
     return nullptr;
+  }
+  const auto& nodes = plan->graph_->nodes;
+  plan->constants_.resize(nodes.size());
+  for (size_t n = 0; n < nodes.size(); n++) {
+    if (nodes[n].kind == Kind::Constant) {
+      plan->constants_[n] = plan->peer_->import(*nodes[n].array);
+    }
   }
   plan->schedule();
   plan->mark_only_for_outputs();
   plan->place();
   return plan;
+}
+
+bool Plan::find_executables(std::string* why) {
+  const auto& nodes = graph_->nodes;
+  executables_.resize(nodes.size());
+  for (size_t n = 0; n < nodes.size(); n++) {
+    if (nodes[n].kind == Kind::Foreign) {
+      *why = fmt::format("{}: {}", nodes[n].name, nodes[n].reason);
+      return false;
+    }
+    if (nodes[n].kind == Kind::Kernel) {
+      executables_[n] = executable_of(*graph_, nodes[n], why);
+      if (!executables_[n]) {
+        return false;
+      }
+    }
+  }
+  return true;
 }
 
 /// Orders groups: a group runs once all that any of its members needs has run.

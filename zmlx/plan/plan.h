@@ -1,7 +1,7 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,23 +13,27 @@
 namespace zmlx::plan {
 
 /// A folded step made ready to run without MLX: which kernels run in which
-/// launch, and where in one arena each value lives. Immutable; any number of
-/// conversations replay it.
+/// launch, and where in one arena each value lives. Keeps the weights alive.
+/// Immutable; any number of conversations, of any capacity, replay it.
 class ZMLX_API Plan {
  public:
-  /// Null, with the reason in *why, where a part of the graph has no kernel.
+  /// For the peer of the graph's device. Null, with the reason in *why, where a
+  /// part of the graph has no kernel there.
   static std::shared_ptr<const Plan> make(
       std::shared_ptr<const graph::Graph> graph,
       std::string* why);
 
-  /// Nodes that run at the same time, sharing the threads, and those that the
-  /// last thread to be done runs after them, in order.
+  /// Nodes that may run at the same time, and those that may run in their
+  /// launch, after them, in order.
   struct Round {
     std::vector<int> nodes;
     std::vector<int> tails;
     bool only_for_outputs = false; // no cache depends on it
   };
 
+  const backend::Peer& peer() const {
+    return *peer_;
+  }
   const graph::Graph& graph() const {
     return *graph_;
   }
@@ -47,15 +51,22 @@ class ZMLX_API Plan {
   std::shared_ptr<const backend::Executable> executable(int node) const {
     return executables_[node];
   }
+  /// Where a constant lies in the peer's memory.
+  backend::Address constant(int node) const {
+    return constants_[node].address;
+  }
 
  private:
+  bool find_executables(std::string* why);
   void schedule();
   void mark_only_for_outputs();
   void place();
 
+  const backend::Peer* peer_ = nullptr;
   std::shared_ptr<const graph::Graph> graph_;
   std::vector<Round> rounds_;
   std::vector<std::shared_ptr<const backend::Executable>> executables_;
+  std::vector<backend::Memory> constants_;
   std::vector<std::vector<int64_t>> offsets_;
   size_t arena_bytes_ = 0;
 };
@@ -63,41 +74,45 @@ class ZMLX_API Plan {
 /// A plan bound to one conversation's memory.
 class ZMLX_API Replay {
  public:
-  /// Binds every kernel; the state must not move (State::grow) after this.
+  /// The state is of the plan's peer and lives longer.
   Replay(std::shared_ptr<const Plan> plan, State& state);
 
-  /// Runs the step on `token`, which the caller knows to be in the vocabulary,
-  /// and returns the next ticket. Without
-  /// `with_outputs`, what only the outputs need is left out: for the tokens of
-  /// a prompt before its last. No allocation and no call of MLX happens here.
-  Ticket step(Ticket ticket, int token, bool with_outputs = true);
+  /// Gives the peer the step on `token`, which the caller knows to be in the
+  /// vocabulary, or without one on the likeliest token of the step before, and
+  /// returns the next ticket. Without `with_outputs`, what only the outputs
+  /// need is left out: for the tokens of a prompt before its last. No
+  /// allocation (but for the first step of each kind) and no call of MLX
+  /// happens here. Does not wait for the step.
+  Ticket
+  step(Ticket ticket, std::optional<int> token, bool with_outputs = true);
 
-  /// Output `number` of the graph after the last step with outputs.
-  const void* output(int number) const;
+  /// Output `number` of the graph after the last step with outputs, as bytes in
+  /// row-major order. Waits for it. UserError where the step met an index that
+  /// lies outside its array.
+  void read(int number, void* to, size_t bytes);
+  /// The likeliest token of the last step, once the state's queue has been
+  /// waited for up to the mark that this returns.
+  uint64_t begin_read_likeliest(uint32_t* to);
 
   size_t memory_bytes() const {
-    return arena_.size();
+    return arena_.bytes;
   }
 
  private:
+  enum OutputNumber { Logits, Likeliest };
+
+  std::unique_ptr<backend::Sequence> make_sequence(bool with_outputs) const;
+  backend::SequenceItem item_of(int node, int group, int tail_of) const;
   backend::View view_of(const graph::Operand& operand) const;
-  std::byte* storage_of(graph::Ref ref) const;
-  const int32_t* cell_of(graph::Ref ref) const;
-
-  struct Round {
-    std::vector<std::unique_ptr<backend::Launch>> launches;
-    std::vector<std::unique_ptr<backend::Launch>> tails;
-    bool only_for_outputs = false;
-  };
-
-  std::unique_ptr<backend::Launch> bind(int node) const;
-  void run_round(const Round& round, int part, int parts);
+  backend::Address storage_of(graph::Ref ref) const;
+  backend::Address output(int number) const;
 
   std::shared_ptr<const Plan> plan_;
   State& state_;
-  Buffer arena_;
-  std::vector<Round> rounds_;
-  std::atomic<int> done_ = 0; // threads that are done with a round with tails
+  graph::Graph graph_; // the plan's, for the capacity of the state
+  backend::Memory arena_;
+  std::unique_ptr<backend::Sequence> whole_step_;
+  std::unique_ptr<backend::Sequence> without_outputs_; // when first needed
 };
 
 } // namespace zmlx::plan

@@ -1,4 +1,3 @@
-#include "zmlx/backend/cpu/pool.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/view.h"
 #include "zmlx/plan/plan.h"
@@ -10,74 +9,78 @@ using graph::Kind;
 using graph::Ref;
 
 Replay::Replay(std::shared_ptr<const Plan> plan, State& state)
-    : plan_(std::move(plan)), state_(state), arena_(plan_->arena_bytes()) {
-  for (const auto& round : plan_->rounds()) {
-    Round bound;
-    bound.only_for_outputs = round.only_for_outputs;
-    for (int n : round.nodes) {
-      bound.launches.push_back(bind(n));
-    }
-    for (int n : round.tails) {
-      bound.tails.push_back(bind(n));
-    }
-    rounds_.push_back(std::move(bound));
-  }
+    : plan_(std::move(plan)),
+      state_(state),
+      graph_(with_capacity(plan_->graph(), state.capacity())),
+      arena_(plan_->peer().allocate(plan_->arena_bytes())) {
+  whole_step_ = make_sequence(true);
 }
 
-std::unique_ptr<backend::Launch> Replay::bind(int n) const {
-  const auto& node = plan_->graph().nodes[n];
-  std::vector<backend::View> inputs;
-  for (const auto& operand : node.operands) {
-    inputs.push_back(view_of(operand));
+std::unique_ptr<backend::Sequence> Replay::make_sequence(
+    bool with_outputs) const {
+  std::vector<backend::SequenceItem> items;
+  for (size_t r = 0; r < plan_->rounds().size(); r++) {
+    const auto& round = plan_->rounds()[r];
+    if (round.only_for_outputs && !with_outputs) {
+      continue;
+    }
+    for (int n : round.nodes) {
+      items.push_back(item_of(n, static_cast<int>(r), -1));
+    }
+    const int last = static_cast<int>(items.size()) - 1;
+    for (int n : round.tails) {
+      items.push_back(item_of(n, -1, last));
+    }
   }
-  std::vector<backend::View> outputs;
+  std::vector<backend::View> kept;
+  for (const auto& output : graph_.outputs) {
+    if (with_outputs && !graph_.result(output.value.value).target) {
+      kept.push_back(view_of(output.value));
+    }
+  }
+  return plan_->peer().sequence(std::move(items), arena_, kept);
+}
+
+backend::SequenceItem Replay::item_of(int n, int group, int tail_of) const {
+  const auto& node = graph_.nodes[n];
+  backend::SequenceItem item{
+      .executable = plan_->executable(n),
+      .hints = {.group = group, .tail_of = tail_of}};
+  for (const auto& operand : node.operands) {
+    item.inputs.push_back(view_of(operand));
+  }
   for (size_t i = 0; i < node.results.size(); i++) {
     const auto& result = node.results[i];
-    outputs.push_back(
+    item.outputs.push_back(
         result.target ? view_of(*result.target)
                       : view_of(
                             {.value = {n, static_cast<int>(i)},
                              .view = graph::whole(result.shape)}));
   }
-  return plan_->executable(n)->bind(inputs, outputs);
+  return item;
 }
 
-const int32_t* Replay::cell_of(Ref ref) const {
-  const auto& name = plan_->graph().nodes[ref.node].name;
-  if (name == step_names::token) {
-    return state_.token_cell();
-  }
-  if (name == step_names::position) {
-    return state_.position_cell();
-  }
-  if (name == step_names::length) {
-    return state_.length_cell();
-  }
-  throw internal_error("a step has no input named {}", name);
-}
-
-std::byte* Replay::storage_of(Ref ref) const {
-  const auto& graph = plan_->graph();
-  ref = graph::storage_of(graph, ref);
-  const auto& node = graph.nodes[ref.node];
+backend::Address Replay::storage_of(Ref ref) const {
+  ref = graph::storage_of(graph_, ref);
+  const auto& node = graph_.nodes[ref.node];
   if (node.kind == Kind::Kernel) {
-    return arena_.data() + plan_->offset(ref);
+    return arena_.address + plan_->offset(ref);
   }
   if (node.kind == Kind::Constant) {
-    auto array = *node.array;
-    return const_cast<std::byte*>(array.data<std::byte>());
+    return plan_->constant(ref.node);
   }
-  if (auto cache = step_names::parse_cache(node.name)) {
-    return static_cast<std::byte*>(
-        cache->is_keys ? state_.keys(cache->layer)
-                       : state_.values(cache->layer));
+  if (!node.slot) {
+    throw internal_error("a step has no input named {}", node.name);
   }
-  return reinterpret_cast<std::byte*>(const_cast<int32_t*>(cell_of(ref)));
+  return node.slot->kind == graph::Slot::Kind::Cell
+      ? state_.cell(node.slot->id)
+      : state_.slot(node.slot->id);
 }
 
 backend::View Replay::view_of(const graph::Operand& operand) const {
   const auto& view = operand.view;
-  auto type = plan_->graph().result(operand.value).type;
+  const auto& storage = graph_.result(graph::storage_of(graph_, operand.value));
+  const auto type = graph_.result(operand.value).type;
   backend::View bound{
       .data = storage_of(operand.value) +
           view.offset * static_cast<int64_t>(lang::size_of(type)),
@@ -85,50 +88,41 @@ backend::View Replay::view_of(const graph::Operand& operand) const {
       .shape = view.shape,
       .strides = view.strides};
   if (view.at.node >= 0) {
-    bound.at = cell_of(view.at);
+    bound.at = storage_of(view.at);
     bound.at_stride = view.at_stride;
+    bound.places = graph::element_count(storage.shape) / view.at_stride;
   }
   return bound;
 }
 
-void Replay::run_round(const Round& round, int part, int parts) {
-  for (const auto& launch : round.launches) {
-    launch->run(part, parts);
+Ticket
+Replay::step(Ticket ticket, std::optional<int> token, bool with_outputs) {
+  if (!with_outputs && !without_outputs_) {
+    without_outputs_ = make_sequence(false);
   }
-  if (!round.tails.empty() &&
-      done_.fetch_add(1, std::memory_order_acq_rel) + 1 == parts) {
-    done_.store(0, std::memory_order_relaxed);
-    for (const auto& tail : round.tails) {
-      tail->run(0, 1);
-    }
-  }
-}
-
-Ticket Replay::step(Ticket ticket, int token, bool with_outputs) {
-  state_.begin_step(ticket, token);
-  auto& pool = backend::cpu::Pool::shared();
-  pool.run([&](int part, int parts) {
-    const Round* previous = nullptr;
-    for (const auto& round : rounds_) {
-      if (round.only_for_outputs && !with_outputs) {
-        continue;
-      }
-      if (previous) {
-        // Whoever is done first begins to fetch what comes next.
-        for (const auto& launch : round.launches) {
-          launch->prefetch(part, parts);
-        }
-        pool.barrier();
-      }
-      run_round(round, part, parts);
-      previous = &round;
-    }
-  });
+  state_.begin_step(ticket, token, output(Likeliest));
+  state_.queue().run(with_outputs ? *whole_step_ : *without_outputs_);
   return state_.end_step();
 }
 
-const void* Replay::output(int number) const {
-  return storage_of(plan_->graph().outputs.at(number).value.value);
+backend::Address Replay::output(int number) const {
+  return storage_of(graph_.outputs.at(number).value.value);
+}
+
+void Replay::read(int number, void* to, size_t bytes) {
+  state_.queue().copy_out(to, output(number), bytes);
+  if (const auto fault = whole_step_->fault()) {
+    const auto& [item, found] = *fault;
+    throw user_error(
+        "kernel {} of the step read index {} of {}",
+        item,
+        found.index,
+        found.length);
+  }
+}
+
+uint64_t Replay::begin_read_likeliest(uint32_t* to) {
+  return state_.queue().begin_copy_out(to, output(Likeliest), sizeof(*to));
 }
 
 } // namespace zmlx::plan

@@ -1,65 +1,56 @@
 #include "zmlx/plan/state.h"
 
-#include <sys/mman.h>
-
-#include <cstring>
-#include <utility>
+#include <algorithm>
 
 #include "zmlx/base/errors.h"
 
 namespace zmlx::plan {
 
-Buffer::Buffer(size_t bytes) : size_(bytes) {
-  if (bytes == 0) {
-    return;
-  }
-  void* p = mmap(
-      nullptr,
-      bytes,
-      PROT_READ | PROT_WRITE,
-      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-      -1,
-      0);
-  if (p == MAP_FAILED) {
-    throw environment_error("no memory for a buffer of {} bytes", bytes);
-  }
-  data_ = static_cast<std::byte*>(p);
-}
+using nn::Keeps;
+using nn::StateSlot;
 
-Buffer::Buffer(Buffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)) {}
-
-Buffer& Buffer::operator=(Buffer&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  return *this;
-}
-
-Buffer::~Buffer() {
-  if (data_) {
-    munmap(data_, size_);
-  }
-}
-
-State::State(std::vector<nn::KVCacheShape> shapes, int capacity)
-    : shapes_(std::move(shapes)), capacity_(capacity) {
+State::State(
+    const backend::Peer& peer,
+    std::vector<StateSlot> slots,
+    int capacity)
+    : peer_(peer),
+      slots_(std::move(slots)),
+      cells_(slots_),
+      capacity_(capacity),
+      queue_(peer.queue()) {
   if (capacity < 1) {
     throw user_error("a context of {} tokens: expected at least 1", capacity);
   }
-  for (const auto& shape : shapes_) {
-    for (int i = 0; i < 2; i++) {
-      buffers_.emplace_back(shape.kv_heads * head_bytes(shape, capacity));
-    }
+  for (const auto& slot : slots_) {
+    memory_.push_back(
+        peer.allocate(static_cast<size_t>(places(slot)) * slot.entry_bytes()));
   }
+  cell_memory_ = peer.allocate(cells_.count() * sizeof(int32_t));
 }
 
-size_t State::head_bytes(const nn::KVCacheShape& shape, int positions) const {
-  return static_cast<size_t>(positions) * shape.head_dim *
-      mx::size_of(shape.dtype);
+int64_t State::places(const StateSlot& slot) const {
+  switch (slot.keeps) {
+    case Keeps::All:
+      return capacity_;
+    case Keeps::Window:
+      return slot.window;
+    case Keeps::Latest:
+      return 2;
+  }
+  return 0;
 }
 
-void State::begin_step(Ticket ticket, int token) {
+std::pair<int64_t, int64_t> State::held(const StateSlot& slot) const {
+  if (slot.keeps == Keeps::Latest) {
+    return {position_ % 2, 1};
+  }
+  return {0, std::min<int64_t>(position_, places(slot))};
+}
+
+void State::begin_step(
+    Ticket ticket,
+    std::optional<int> token,
+    backend::Address token_at) {
   if (ticket != this->ticket()) {
     throw user_error(
         "stale ticket: this conversation has moved on since it was given");
@@ -67,78 +58,117 @@ void State::begin_step(Ticket ticket, int token) {
   if (position_ >= capacity_) {
     throw user_error("the context is full: it holds {} tokens", capacity_);
   }
-  cells_[0] = token;
-  cells_[1] = position_;
-  cells_[2] = position_ + 1;
+  const auto values = cells_.values(token.value_or(0), position_);
+  queue_->copy_in(cell(0), values.data(), values.size() * sizeof(int32_t));
+  if (!token) {
+    queue_->copy(cell(Cells::Token), token_at, sizeof(int32_t));
+  }
 }
 
 Ticket State::end_step() {
   position_++;
+  furthest_ = std::max(furthest_, position_);
+  may_go_back_ = true;
   serial_++;
   return ticket();
 }
 
-void State::trim(int n) {
+void State::check_trim(int n) const {
   if (n < 0 || n > position_) {
     throw user_error("cannot forget {} of {} tokens", n, position_);
   }
+  if (n == 0 || n == position_) {
+    return;
+  }
+  for (const auto& slot : slots_) {
+    if (slot.keeps == Keeps::Latest && (n > 1 || !may_go_back_)) {
+      throw user_error(
+          "cannot forget {} of {} tokens: {} goes back one step only",
+          n,
+          position_,
+          slot.name);
+    }
+    if (slot.keeps == Keeps::Window && furthest_ > slot.window) {
+      throw user_error(
+          "cannot forget {} of {} tokens: {} keeps the last {}, which were "
+          "written over those before",
+          n,
+          position_,
+          slot.name,
+          slot.window);
+    }
+  }
+}
+
+void State::trim(int n) {
+  check_trim(n);
+  if (n > 0 && n == position_) {
+    clear_latest();
+    furthest_ = 0;
+  }
   position_ -= n;
+  may_go_back_ = may_go_back_ && n == 0;
   serial_++;
 }
 
-void State::copy_into(std::vector<Buffer>& buffers, int capacity) const {
-  for (size_t i = 0; i < buffers.size(); i++) {
-    const auto& shape = shapes_[i / 2];
-    for (int head = 0; head < shape.kv_heads; head++) {
-      std::memcpy(
-          buffers[i].data() + head * head_bytes(shape, capacity),
-          buffers_[i].data() + head * head_bytes(shape, capacity_),
-          head_bytes(shape, position_));
+/// What the first step reads of a recurrent state is zeros.
+void State::clear_latest() {
+  for (size_t i = 0; i < slots_.size(); i++) {
+    if (slots_[i].keeps == Keeps::Latest) {
+      const std::vector<std::byte> zeros(slots_[i].entry_bytes());
+      queue_->copy_in(memory_[i].address, zeros.data(), zeros.size());
     }
   }
 }
 
 std::unique_ptr<State> State::copy() const {
-  auto other = std::make_unique<State>(shapes_, capacity_);
-  copy_into(other->buffers_, capacity_);
+  auto other = std::make_unique<State>(peer_, slots_, capacity_);
+  queue_->wait();
+  for (size_t i = 0; i < slots_.size(); i++) {
+    const size_t entry = slots_[i].entry_bytes();
+    auto [first, count] = held(slots_[i]);
+    if (slots_[i].keeps == Keeps::Latest) {
+      first = 0;
+      count = 2;
+    }
+    const auto offset = first * static_cast<int64_t>(entry);
+    if (count > 0) {
+      other->queue_->copy(
+          other->memory_[i].address + offset,
+          memory_[i].address + offset,
+          static_cast<size_t>(count) * entry);
+    }
+  }
+  other->queue_->wait();
   other->position_ = position_;
+  other->furthest_ = furthest_;
+  other->may_go_back_ = may_go_back_;
   return other;
 }
 
-void State::grow(int capacity) {
-  if (capacity < capacity_) {
-    throw internal_error(
-        "a context shrinks from {} to {}", capacity_, capacity);
+mx::array State::read(int number) const {
+  const auto& slot = slots_[number];
+  const auto [first, count] = held(slot);
+  mx::Shape shape = slot.entry;
+  if (slot.keeps != Keeps::Latest) {
+    shape.insert(shape.begin(), static_cast<mx::ShapeElem>(count));
   }
-  std::vector<Buffer> buffers;
-  for (const auto& shape : shapes_) {
-    for (int i = 0; i < 2; i++) {
-      buffers.emplace_back(shape.kv_heads * head_bytes(shape, capacity));
-    }
+  auto copy = mx::zeros(shape, slot.dtype, mx::Device::cpu);
+  copy.eval();
+  const auto entry = static_cast<int64_t>(slot.entry_bytes());
+  if (count > 0) {
+    queue_->copy_out(
+        copy.data<std::byte>(),
+        memory_[number].address + first * entry,
+        static_cast<size_t>(count * entry));
   }
-  copy_into(buffers, capacity);
-  buffers_ = std::move(buffers);
-  capacity_ = capacity;
-}
-
-std::pair<mx::array, mx::array> State::view(int layer) const {
-  const auto& shape = shapes_[layer];
-  auto lend = [&](void* data) {
-    mx::array all(
-        data,
-        {1, shape.kv_heads, capacity_, shape.head_dim},
-        shape.dtype,
-        [](void*) {});
-    return mx::slice(
-        all, {0, 0, 0, 0}, {1, shape.kv_heads, position_, shape.head_dim});
-  };
-  return {lend(keys(layer)), lend(values(layer))};
+  return copy;
 }
 
 size_t State::memory_bytes() const {
   size_t bytes = 0;
-  for (const auto& shape : shapes_) {
-    bytes += 2 * shape.kv_heads * head_bytes(shape, position_);
+  for (const auto& slot : slots_) {
+    bytes += static_cast<size_t>(held(slot).second) * slot.entry_bytes();
   }
   return bytes;
 }

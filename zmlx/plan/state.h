@@ -2,39 +2,19 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <mlx/mlx.h>
 
+#include "zmlx/backend/backend.h"
 #include "zmlx/export.h"
-#include "zmlx/nn/cache.h"
+#include "zmlx/nn/state_slot.h"
+#include "zmlx/plan/cells.h"
 
 namespace zmlx::plan {
 
 namespace mx = mlx::core;
-
-/// Zeroed memory of its own, aligned to 64 bytes; pages that are never touched
-/// cost nothing.
-class ZMLX_API Buffer {
- public:
-  Buffer() = default;
-  /// EnvironmentError where the system has not as much.
-  explicit Buffer(size_t bytes);
-  Buffer(Buffer&& other) noexcept;
-  Buffer& operator=(Buffer&& other) noexcept;
-  ~Buffer();
-
-  std::byte* data() const {
-    return data_;
-  }
-  size_t size() const {
-    return size_;
-  }
-
- private:
-  std::byte* data_ = nullptr;
-  size_t size_ = 0;
-};
 
 /// Proof of a position: a step takes the state's ticket and returns the next;
 /// a ticket of an earlier position, or of another state, is refused.
@@ -44,13 +24,22 @@ struct Ticket {
   bool operator==(const Ticket&) const = default;
 };
 
-/// What a conversation keeps, owned here and changed in place: the caches, one
-/// (1, kv_heads, capacity, head_dim) array of keys and one of values a layer,
-/// and the position. Nothing of it is an MLX value. Not safe to use from two
-/// threads at once.
+/// What a conversation keeps, owned here, in the memory of a peer, and changed
+/// in place: one array a slot, and the cells. Nothing of it is an MLX value.
+/// Memory for `capacity` tokens is reserved at once; on a peer whose untouched
+/// pages cost nothing it is taken as tokens come. Strides never change, so what
+/// is bound to a state stays bound. Not safe to use from two threads at once.
+///
+/// Storage of a slot, row-major: Keeps::All (capacity, entry...), Window
+/// (window, entry...), Latest (2, entry...): the entry after p tokens is number
+/// p % 2, so that one step back is exact.
 class ZMLX_API State {
  public:
-  State(std::vector<nn::KVCacheShape> shapes, int capacity);
+  /// UserError for a capacity below 1; EnvironmentError without memory.
+  State(
+      const backend::Peer& peer,
+      std::vector<nn::StateSlot> slots,
+      int capacity);
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
@@ -64,61 +53,68 @@ class ZMLX_API State {
     return {this, serial_};
   }
 
-  /// Opens a step on `token`: UserError for a ticket that is not the current
-  /// one, or where the context is full. The step's kernels read the token and
-  /// position from here.
-  void begin_step(Ticket ticket, int token);
+  /// Opens a step: writes the cells. The token is `token`, or without one the
+  /// int32 or uint32 at `token_at`, in the order of the queue. UserError for a
+  /// ticket that is not the current one, or where the context is full.
+  void begin_step(
+      Ticket ticket,
+      std::optional<int> token,
+      backend::Address token_at = {});
   /// Closes it: the position moves on.
   Ticket end_step();
 
-  /// Forgets the last n tokens; UserError when n is negative or more than
-  /// there are.
+  /// Forgets the last n tokens. UserError, with nothing changed, when n is
+  /// negative or more than there are, or where a slot has not kept what it held
+  /// then: Latest goes back one step, and one more only after another step;
+  /// Window does not go back once its places have been written over. All goes
+  /// back to the beginning.
   void trim(int n);
   /// The same conversation in memory of its own.
   std::unique_ptr<State> copy() const;
-  /// Moves to buffers for `capacity` tokens, at least capacity(); what is bound
-  /// to the old ones must be bound again.
-  void grow(int capacity);
 
-  /// The buffers of layer i. Valid until grow().
-  void* keys(int layer) const {
-    return buffers_[2 * layer].data();
+  const std::vector<nn::StateSlot>& slots() const {
+    return slots_;
   }
-  void* values(int layer) const {
-    return buffers_[2 * layer + 1].data();
+  const Cells& cells() const {
+    return cells_;
   }
-  const std::vector<nn::KVCacheShape>& shapes() const {
-    return shapes_;
+  backend::Address slot(int number) const {
+    return memory_[number].address;
   }
-
-  const int32_t* token_cell() const {
-    return &cells_[0];
+  backend::Address cell(int number) const {
+    return cell_memory_.address +
+        number * static_cast<int64_t>(sizeof(int32_t));
   }
-  const int32_t* position_cell() const {
-    return &cells_[1];
-  }
-  /// position + 1: how many keys attention reads.
-  const int32_t* length_cell() const {
-    return &cells_[2];
+  /// Does what concerns this conversation, in order.
+  backend::Queue& queue() const {
+    return *queue_;
   }
 
-  /// Keys and values of layer i as MLX arrays (1, kv_heads, position, head_dim)
-  /// over the same memory: valid until the state changes.
-  std::pair<mx::array, mx::array> view(int layer) const;
+  /// A copy of what a slot holds: (position, entry...), (entries, entry...) as
+  /// they lie in the window, or (entry...).
+  mx::array read(int slot) const;
 
-  /// Bytes that tokens up to the position take.
+  /// Bytes that the tokens seen take.
   size_t memory_bytes() const;
 
  private:
-  size_t head_bytes(const nn::KVCacheShape& shape, int positions) const;
-  void copy_into(std::vector<Buffer>& buffers, int capacity) const;
+  int64_t places(const nn::StateSlot& slot) const; // of the storage
+  /// The places that hold something, as first and count.
+  std::pair<int64_t, int64_t> held(const nn::StateSlot& slot) const;
+  void check_trim(int n) const;
+  void clear_latest();
 
-  std::vector<nn::KVCacheShape> shapes_;
-  int capacity_;
+  const backend::Peer& peer_;
+  const std::vector<nn::StateSlot> slots_;
+  const Cells cells_;
+  const int capacity_;
   int position_ = 0;
+  int furthest_ = 0; // the most tokens since the state was empty
+  bool may_go_back_ = false; // Latest has the entry before
   uint64_t serial_ = 0;
-  std::vector<Buffer> buffers_; // keys and values of each layer in turn
-  int32_t cells_[3] = {0, 0, 1};
+  std::vector<backend::Memory> memory_; // one a slot
+  backend::Memory cell_memory_;
+  std::unique_ptr<backend::Queue> queue_;
 };
 
 } // namespace zmlx::plan

@@ -11,45 +11,31 @@
 #include "zmlx/kernels/norms.h"
 #include "zmlx/kernels/quant.h"
 #include "zmlx/kernels/rope.h"
+#include "zmlx/plan/cells.h"
 
 namespace zmlx::plan {
 
-namespace mx = mlx::core;
-
-namespace step_names {
-
-std::string keys(int layer) {
-  return fmt::format("keys.{}", layer);
-}
-
-std::string values(int layer) {
-  return fmt::format("values.{}", layer);
-}
-
-std::optional<Cache> parse_cache(const std::string& name) {
-  auto dot = name.find('.');
-  if (dot == std::string::npos) {
-    return std::nullopt;
-  }
-  Cache cache{
-      .layer = std::atoi(name.c_str() + dot + 1),
-      .is_keys = name.starts_with("keys.")};
-  if (name != (cache.is_keys ? keys(cache.layer) : values(cache.layer))) {
-    return std::nullopt;
-  }
-  return cache;
-}
-
-} // namespace step_names
-
 namespace {
+
+/// An array (capacity, heads, dim) of the state as a model sees a cache:
+/// (1, heads, capacity, dim).
+mx::array as_cache(const mx::array& storage) {
+  return mx::expand_dims(mx::transpose(storage, {1, 0, 2}), 0);
+}
+
+mx::array as_storage(const mx::array& cache) {
+  return mx::transpose(mx::squeeze(cache, 0), {1, 0, 2});
+}
 
 /// A cache whose arrays are placeholders of full capacity.
 class CapturedCache : public nn::KVCache {
  public:
-  CapturedCache(mx::array keys, mx::array values, mx::array position)
-      : keys_(std::move(keys)),
-        values_(std::move(values)),
+  CapturedCache(
+      const mx::array& keys,
+      const mx::array& values,
+      mx::array position)
+      : keys_(as_cache(keys)),
+        values_(as_cache(values)),
         position_(std::move(position)) {}
 
   nn::Position offset() const override {
@@ -69,11 +55,12 @@ class CapturedCache : public nn::KVCache {
     return {keys_, values_};
   }
 
-  const mx::array& keys() const {
-    return keys_;
+  /// Keys and values after the step, as the state stores them.
+  mx::array keys() const {
+    return as_storage(keys_);
   }
-  const mx::array& values() const {
-    return values_;
+  mx::array values() const {
+    return as_storage(values_);
   }
 
  private:
@@ -221,6 +208,21 @@ mx::array call_captured(
   }
 }
 
+/// What an operand shows where that is an array of the state.
+const graph::Slot* state_slot_of(
+    const graph::Graph& graph,
+    const graph::Operand& operand) {
+  const auto storage = graph::storage_of(graph, operand.value);
+  const auto& slot = graph.nodes[storage.node].slot;
+  return slot && slot->kind == graph::Slot::Kind::State ? &*slot : nullptr;
+}
+
+bool shows_whole_cache(const graph::View& view, const lang::Shape& storage) {
+  const auto cache = graph::transpose(graph::whole(storage), {1, 0, 2});
+  return graph::element_count(view.shape) == graph::element_count(storage) &&
+      graph::reshape(view, cache.shape) == graph::reshape(cache, cache.shape);
+}
+
 /// Captured caches are longer than what they hold, so only what knows how many
 /// keys there are may read them, whole. Models that attend in operations of
 /// their own would see the rest as keys of zeros.
@@ -231,20 +233,17 @@ void check_cache_readers(const graph::Graph& graph) {
     for (size_t i = 0; i < node.operands.size(); i++) {
       const auto& operand = node.operands[i];
       const auto& storage = graph::storage_shape(graph, operand.value);
-      const auto& name =
-          graph.nodes[graph::storage_of(graph, operand.value).node].name;
-      const bool is_cache = step_names::parse_cache(name).has_value();
+      const bool is_cache = state_slot_of(graph, operand) != nullptr;
       const bool is_key_or_value = attends && (i == 1 || i == 2);
       if (is_cache && !is_key_or_value) {
         throw user_error(
             "{} reads {}, which only attention may: the model attends in "
             "operations of its own",
             node.name,
-            name);
+            graph.nodes[graph::storage_of(graph, operand.value).node].name);
       }
       if (is_key_or_value &&
-          (!is_cache ||
-           !graph::is_whole(operand.view, graph::element_count(storage)))) {
+          (!is_cache || !shows_whole_cache(operand.view, storage))) {
         throw user_error(
             "attention reads other keys than those of its cache, or a part");
       }
@@ -252,29 +251,58 @@ void check_cache_readers(const graph::Graph& graph) {
   }
 }
 
+/// The placeholders of a step by what they stand for.
+class Placeholders {
+ public:
+  mx::array cell(std::string name, int number, mx::Shape shape = {}) {
+    return add(
+        std::move(name),
+        graph::placeholder(std::move(shape), mx::int32),
+        {graph::Slot::Kind::Cell, number});
+  }
+
+  mx::array slot(const nn::StateSlot& slot, int number, int capacity) {
+    mx::Shape shape = slot.entry;
+    const bool grows = slot.keeps == nn::Keeps::All;
+    shape.insert(
+        shape.begin(),
+        grows                                 ? capacity
+            : slot.keeps == nn::Keeps::Window ? slot.window
+                                              : 2);
+    return add(
+        slot.name,
+        graph::placeholder(std::move(shape), slot.dtype),
+        {graph::Slot::Kind::State, number, grows});
+  }
+
+  const std::vector<graph::Named>& all() const {
+    return all_;
+  }
+
+ private:
+  mx::array add(std::string name, mx::array array, graph::Slot slot) {
+    all_.push_back({std::move(name), array, slot});
+    return array;
+  }
+
+  std::vector<graph::Named> all_;
+};
+
 } // namespace
 
-graph::Graph capture_step(const nn::Model& model, int capacity) {
-  auto token = graph::placeholder({1, 1}, mx::int32);
-  auto position = graph::placeholder({}, mx::int32);
-  auto length = graph::placeholder({}, mx::int32);
-  std::vector<graph::Named> inputs{
-      {std::string(step_names::token), token},
-      {std::string(step_names::position), position},
-      {std::string(step_names::length), length}};
+graph::Graph
+capture_step(const nn::Model& model, int capacity, mx::Device device) {
+  Placeholders given;
+  auto token = given.cell("token", Cells::Token, {1, 1});
+  auto position = given.cell("position", Cells::Position);
+  auto length = given.cell("length", Cells::Length);
   nn::Caches caches;
   std::vector<CapturedCache*> captured;
-  const auto& shapes = model.shape().caches;
-  for (size_t i = 0; i < shapes.size(); i++) {
-    auto make = [&](std::string name) {
-      auto array = graph::placeholder(
-          {1, shapes[i].kv_heads, capacity, shapes[i].head_dim},
-          shapes[i].dtype);
-      inputs.push_back({std::move(name), array});
-      return array;
-    };
-    auto keys = make(step_names::keys(static_cast<int>(i)));
-    auto values = make(step_names::values(static_cast<int>(i)));
+  const auto slots = nn::state_slots(model.shape().caches);
+  for (size_t i = 0; i < slots.size(); i += 2) {
+    const auto number = static_cast<int>(i);
+    auto keys = given.slot(slots[i], number, capacity);
+    auto values = given.slot(slots[i + 1], number + 1, capacity);
     auto cache = std::make_unique<CapturedCache>(keys, values, position);
     captured.push_back(cache.get());
     caches.push_back(std::move(cache));
@@ -290,47 +318,53 @@ graph::Graph capture_step(const nn::Model& model, int capacity) {
   std::vector<graph::Named> outputs{
       {"logits", logits}, {"likeliest", mx::argmax(logits, -1)}};
   for (size_t i = 0; i < captured.size(); i++) {
-    auto layer = static_cast<int>(i);
-    outputs.push_back({step_names::keys(layer), captured[i]->keys()});
-    outputs.push_back({step_names::values(layer), captured[i]->values()});
+    outputs.push_back({slots[2 * i].name, captured[i]->keys()});
+    outputs.push_back({slots[2 * i + 1].name, captured[i]->values()});
   }
-  auto graph = graph::lift(inputs, outputs, weight_names(model));
+  auto graph = graph::lift(given.all(), outputs, weight_names(model), device);
   check_cache_readers(graph);
   return graph;
 }
 
-graph::Graph with_capacity(const graph::Graph& step, int capacity) {
-  graph::Graph result = step;
-  auto resize = [&](graph::Operand& operand, bool is_part) {
-    const auto storage = graph::storage_of(result, operand.value);
-    if (!step_names::parse_cache(result.nodes[storage.node].name)) {
+namespace {
+
+/// Makes the axis of a view that runs along the tokens `capacity` long. It is
+/// the axis that steps from entry to entry, and as long as the storage was.
+void resize_axis(
+    graph::View& view,
+    const lang::Shape& storage,
+    int64_t capacity) {
+  const int64_t entry = graph::contiguous_strides(storage)[0];
+  for (size_t i = 0; i < view.shape.size(); i++) {
+    if (view.strides[i] == entry && view.shape[i] == storage[0]) {
+      view.shape[i] = capacity;
       return;
     }
-    auto& view = operand.view;
-    auto all = graph::whole(result.result(storage).shape);
-    if (is_part) {
-      view.at_stride = all.strides[2];
-      view.strides = all.strides;
-    } else {
-      view = all;
+  }
+}
+
+} // namespace
+
+graph::Graph with_capacity(const graph::Graph& step, int capacity) {
+  graph::Graph result = step;
+  auto resize = [&](graph::Operand& operand) {
+    const auto* slot = state_slot_of(step, operand);
+    if (slot && slot->grows && operand.view.at.node < 0) {
+      resize_axis(
+          operand.view, graph::storage_shape(step, operand.value), capacity);
     }
   };
   for (auto& node : result.nodes) {
-    if (step_names::parse_cache(node.name)) {
-      node.results[0].shape[2] = capacity;
+    if (node.slot && node.slot->grows) {
+      node.results[0].shape[0] = capacity;
       node.array.reset(); // its shape was the old one
     }
     for (auto& operand : node.operands) {
-      resize(operand, false);
-    }
-    for (auto& made : node.results) {
-      if (made.target) {
-        resize(*made.target, true);
-      }
+      resize(operand);
     }
   }
   for (auto& output : result.outputs) {
-    resize(output.value, false);
+    resize(output.value);
   }
   graph::check(result);
   return result;

@@ -95,7 +95,7 @@ struct Array {
       offset += element % shape[k] * view.strides[k];
       element /= shape[k];
     }
-    return static_cast<unsigned char*>(view.data) +
+    return cpu::pointer<unsigned char>(view.data) +
         offset * static_cast<int64_t>(lang::size_of(type));
   }
 

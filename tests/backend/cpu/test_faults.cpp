@@ -33,7 +33,7 @@ Result run(const Body& body, const std::vector<Array>& inputs) {
   for (const Array& out : outputs) {
     out_views.push_back(out.view);
   }
-  const auto executable = instance().compile(*program);
+  const auto executable = compile(*program);
   const auto launch = executable->bind(views, out_views);
   Pool pool(3);
   pool.run([&](int part, int parts) { launch->run(part, parts); });

@@ -221,7 +221,7 @@ TEST(RowOverlap, GradientsOfLaunchesByAnyShares) {
       {{"y", lang::layer_norm(x(0), x(1), x(2), 1e-5), 0}}};
   const auto program = lang::lower(
       gradient(norm, {0, 1, 2}), std::vector(4, Type::F32), nullptr);
-  const auto executable = instance().compile(*program);
+  const auto executable = compile(*program);
   for (int64_t width : {1, 15, 16, 17, 4096, 5000, 40000}) {
     for (int64_t rows : {1, 2, 3, 20}) {
       SCOPED_TRACE(testing::Message() << rows << " x " << width);
@@ -248,7 +248,7 @@ TEST(RowOverlap, GradientsOfLaunchesByAnyShares) {
           }
           ASSERT_EQ(arrays[k].memory, first[k - 4]) << parts << " parts";
           std::fill_n(
-              static_cast<float*>(arrays[k].view.data),
+              cpu::pointer<float>(arrays[k].view.data),
               arrays[k].values.size(),
               -1.0f);
         }
@@ -272,7 +272,7 @@ TEST(RowOverlap, NotWhereARowIsStoredOverTheNext) {
         {{&from, 1}, {&to, 1}, program->roles, {rows, width}});
   };
   EXPECT_EQ(bind().overlaps(), assembles()); // each row over itself
-  to.data = static_cast<float*>(from.data) + width;
+  to.data = cpu::pointer<float>(from.data) + width;
   const BoundPasses passes = bind();
   EXPECT_FALSE(passes.overlaps());
   memory.fill(1);

@@ -213,8 +213,7 @@ TEST(RowPicks, RowsAreReplaced) {
       Array x = filled(Type::F32, {4, width}, 1);
       const Array before = filled(Type::F32, {4, width}, 1);
       const Array like = filled(Type::F32, {4, width}, 2);
-      instance()
-          .compile(*program)
+      compile(*program)
           ->bind(std::vector{x.view, like.view}, std::vector{x.view})
           ->run(0, 1);
       for (int64_t i = 0; i < 4 * width; ++i) {

@@ -49,7 +49,7 @@ void check(
           space.size() < input.shape.size() ? Shape() : space, input.shape);
     }
   }
-  const auto executable = instance().compile(*program);
+  const auto executable = compile(*program);
   std::vector<View> views;
   for (const auto& input : inputs) {
     views.push_back(input.view);
@@ -299,13 +299,12 @@ TEST(VectorPrograms, LargeRowsAreTheSmallOnesBits) {
   in.fill(3);
   const Expr scaled = x(0) * lang::rsqrt(lang::mean(x(0) * x(0)) + 1e-5);
   const Body body{{{"x"}}, {{"a", lang::softmax(x(0))}, {"b", scaled}}};
-  const auto executable =
-      instance().compile(*lang::lower(body, {Type::F32}, nullptr));
+  const auto executable = compile(*lang::lower(body, {Type::F32}, nullptr));
   const auto run = [&](int64_t first, int64_t n, int parts) {
     Array a(Type::F32, {n, width}, Layout::Plain);
     Array b(Type::F32, {n, width}, Layout::Plain);
     View from = in.view;
-    from.data = static_cast<float*>(from.data) + first * width;
+    from.data = cpu::pointer<float>(from.data) + first * width;
     from.shape[0] = n;
     const View to[] = {a.view, b.view};
     const auto launch = executable->bind({&from, 1}, to);
@@ -314,7 +313,7 @@ TEST(VectorPrograms, LargeRowsAreTheSmallOnesBits) {
     }
     std::vector<float> both;
     for (const Array* out : {&a, &b}) {
-      const auto* data = static_cast<const float*>(out->view.data);
+      const auto* data = cpu::pointer<const float>(out->view.data);
       both.insert(both.end(), data, data + n * width);
     }
     return both;
@@ -344,7 +343,7 @@ TEST(VectorPrograms, NanInReductions) {
         const auto program = lang::lower(body, {Type::F32}, nullptr);
         const View in{row.data(), Type::F32, {1100}, {1}};
         const View to{out, type, {}, {}};
-        instance().compile(*program)->bind({&in, 1}, {&to, 1})->run(0, 1);
+        compile(*program)->bind({&in, 1}, {&to, 1})->run(0, 1);
       };
       run(lang::max_of(x(0)), Type::F32, &most);
       run(lang::min_of(x(0)), Type::F32, &least);
@@ -373,7 +372,7 @@ TEST(VectorPrograms, OutputMayBeAnInputsMemory) {
   const auto program = lang::lower(body, {Type::F32, Type::F32}, nullptr);
   const std::vector<View> views = {
       {a.data(), Type::F32, {3000}, {1}}, {b.data(), Type::F32, {3000}, {1}}};
-  const auto launch = instance().compile(*program)->bind(views, views);
+  const auto launch = compile(*program)->bind(views, views);
   launch->run(0, 1);
   EXPECT_EQ(a, want_a);
   EXPECT_EQ(b, want_b);
@@ -389,7 +388,7 @@ TEST(VectorPrograms, ViewsPlacedWhenTheyRun) {
   const auto program = lang::lower(body, {Type::F32}, nullptr);
   const View in{table.data(), Type::F32, {8}, {1}, &token, 8};
   const View to{out.data(), Type::F32, {8}, {1}, &position, 8};
-  const auto launch = instance().compile(*program)->bind({&in, 1}, {&to, 1});
+  const auto launch = compile(*program)->bind({&in, 1}, {&to, 1});
   token = 7;
   position = 2;
   launch->run(0, 1);
@@ -414,8 +413,8 @@ TEST(VectorPrograms, LargeOutputsByWayOfStreamingStores) {
   const auto program = lang::lower(body, {Type::F32}, nullptr);
   const View in{a.data(), Type::F32, {n}, {1}}, to{out, Type::F32, {n}, {1}};
   std::vector<std::unique_ptr<Launch>> launches;
-  launches.push_back(instance().compile(*program)->bind({&in, 1}, {&to, 1}));
-  instance().run(launches);
+  launches.push_back(compile(*program)->bind({&in, 1}, {&to, 1}));
+  run(launches);
   for (int64_t i = 0; i < n; ++i) {
     ASSERT_EQ(out[i], a[i] + 1);
   }
@@ -427,7 +426,7 @@ TEST(VectorPrograms, LaunchesFollowEachOther) {
   std::vector<float> a(n, 1.0f);
   Body body{{{"x"}}, {{"out", x(0) + 1, -1, Type::F32}}};
   const auto program = lang::lower(body, {Type::F32}, nullptr);
-  const auto executable = instance().compile(*program);
+  const auto executable = compile(*program);
   // Forwards and backwards in turn, so that a part reads what others wrote.
   const View there{a.data(), Type::F32, {n}, {1}};
   std::vector<float> b(n);
@@ -437,7 +436,7 @@ TEST(VectorPrograms, LaunchesFollowEachOther) {
     launches.push_back(executable->bind({&there, 1}, {&back, 1}));
     launches.push_back(executable->bind({&back, 1}, {&there, 1}));
   }
-  instance().run(launches);
+  run(launches);
   EXPECT_EQ(a, std::vector<float>(n, 101.0f));
 }
 

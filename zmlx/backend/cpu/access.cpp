@@ -7,10 +7,10 @@
 namespace zmlx::backend::cpu {
 
 Access::Access(const View& view, const lang::Shape& space, const char* who)
-    : data_(static_cast<char*>(view.data)),
+    : data_(pointer<char>(view.data)),
       type_(view.type),
       size_(static_cast<int64_t>(lang::size_of(view.type))),
-      at_(view.at),
+      at_(pointer<const int32_t>(view.at)),
       at_stride_(view.at_stride) {
   const size_t rank = view.shape.size();
   if (view.strides.size() != rank || rank > space.size()) {

@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "zmlx/backend/backend.h"
+#include "zmlx/backend/cpu/launch.h"
 
 namespace zmlx::backend::cpu {
 

@@ -1,7 +1,12 @@
 #include "zmlx/backend/cpu/cpu.h"
 
+#include <sys/mman.h>
+
+#include <cstring>
+
 #include "zmlx/backend/cpu/executor.h"
 #include "zmlx/backend/cpu/pool.h"
+#include "zmlx/backend/cpu/sequence.h"
 #include "zmlx/backend/cpu/vector.h"
 #include "zmlx/backend/stages/attention/cpu.h"
 #include "zmlx/backend/stages/product/cpu.h"
@@ -11,10 +16,67 @@
 namespace zmlx::backend::cpu {
 namespace {
 
-class CpuBackend : public Backend {
+/// All is done when the call returns.
+class CpuQueue : public Queue {
+ public:
+  void copy_in(Address to, const void* from, size_t bytes) override {
+    std::memcpy(pointer(to), from, bytes);
+  }
+  void copy_out(void* to, Address from, size_t bytes) override {
+    std::memcpy(to, pointer(from), bytes);
+  }
+  uint64_t begin_copy_out(void* to, Address from, size_t bytes) override {
+    copy_out(to, from, bytes);
+    return 0;
+  }
+  void wait_for(uint64_t /*mark*/) override {}
+  void copy(Address to, Address from, size_t bytes) override {
+    std::memcpy(pointer(to), pointer(from), bytes);
+  }
+  void run(Sequence& sequence) override {
+    run_sequence(sequence);
+  }
+  void wait() override {}
+};
+
+class CpuPeer : public Peer {
  public:
   std::string name() const override {
     return "cpu";
+  }
+
+  PeerFacts facts() const override {
+    return {Pool::shared().threads(), simd_name()};
+  }
+
+  Memory allocate(size_t bytes) const override {
+    if (bytes == 0) {
+      return {};
+    }
+    void* p = mmap(
+        nullptr,
+        bytes,
+        PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+        -1,
+        0);
+    if (p == MAP_FAILED) {
+      throw environment_error("no memory for a buffer of {} bytes", bytes);
+    }
+    return {p, bytes, {p, [bytes](void* memory) { munmap(memory, bytes); }}};
+  }
+
+  Memory import(const mx::array& a) const override {
+    auto own = std::make_shared<mx::array>(a);
+    if (!a.flags().row_contiguous) {
+      *own = mx::contiguous(a, false, mx::Device::cpu);
+      own->eval();
+    }
+    return {own->data<char>(), own->nbytes(), own};
+  }
+
+  std::unique_ptr<Queue> queue() const override {
+    return std::make_unique<CpuQueue>();
   }
 
   std::optional<std::string> unsupported(
@@ -31,50 +93,46 @@ class CpuBackend : public Backend {
     }
   }
 
-  std::shared_ptr<const Executable> compile(
+  std::shared_ptr<const backend::Executable> compile(
       const lang::Program& program) const override {
-    if (auto why = unsupported(program)) {
-      throw internal_error("cpu: cannot run this program: {}", *why);
-    }
-    switch (program.stage) {
-      case lang::Stage::Product:
-        return stages::make_product(program);
-      case lang::Stage::Attention:
-        return stages::make_attention(program);
-      case lang::Stage::TopK:
-        return stages::make_topk(program);
-      default:
-        return make_vector(program);
-    }
+    return cpu::compile(program);
   }
 
-  void run(const Launch& launch) const override {
-    if (launch.is_small()) {
-      launch.run(0, 1);
-      return;
-    }
-    Pool::shared().run([&](int part, int parts) { launch.run(part, parts); });
-  }
-
-  void run(std::span<const std::unique_ptr<Launch>> launches) const override {
-    Pool& pool = Pool::shared();
-    pool.run([&](int part, int parts) {
-      for (size_t i = 0; i < launches.size(); ++i) {
-        if (i > 0) {
-          launches[i]->prefetch(part, parts);
-          pool.barrier();
-        }
-        launches[i]->run(part, parts);
-      }
-    });
+  std::unique_ptr<Sequence> sequence(
+      std::vector<SequenceItem> items,
+      const Memory& /*scratch*/,
+      const std::vector<View>& /*kept*/) const override {
+    return make_sequence(std::move(items));
   }
 };
 
+const CpuPeer& peer() {
+  static const CpuPeer peer;
+  return peer;
+}
+
+const AddPeer kPeer(mx::Device(mx::Device::cpu, 0), peer());
+
 } // namespace
 
-const Backend& instance() {
-  static const CpuBackend backend;
-  return backend;
+const Peer& instance() {
+  return peer();
+}
+
+std::shared_ptr<const Executable> compile(const lang::Program& program) {
+  if (auto why = peer().unsupported(program)) {
+    throw internal_error("cpu: cannot run this program: {}", *why);
+  }
+  switch (program.stage) {
+    case lang::Stage::Product:
+      return stages::make_product(program);
+    case lang::Stage::Attention:
+      return stages::make_attention(program);
+    case lang::Stage::TopK:
+      return stages::make_topk(program);
+    default:
+      return make_vector(program);
+  }
 }
 
 std::string simd_name() {

@@ -123,10 +123,9 @@ class GroupLaunch : public Launch {
 class VectorExecutable : public Executable {
  public:
   explicit VectorExecutable(const lang::Program& program)
-      : program_(program),
+      : Executable(program),
         base_(without_row_sums(program)),
-        row_sums_(row_sum_groups(program)),
-        can_fault_(cpu::can_fault(program)) {
+        row_sums_(row_sum_groups(program)) {
     // Runs of places that cross rows cannot give one value a row.
     const bool by_row = std::find(
                             program.roles.begin(),
@@ -141,16 +140,16 @@ class VectorExecutable : public Executable {
   std::unique_ptr<Launch> bind(
       std::span<const View> inputs,
       std::span<const View> outputs) const override {
-    if (inputs.size() != program_.inputs.size() ||
-        outputs.size() != program_.outputs.size()) {
+    if (inputs.size() != program().inputs.size() ||
+        outputs.size() != program().outputs.size()) {
       throw internal_error(
           "vector program: expected {} inputs and {} outputs, got {} and {}",
-          program_.inputs.size(),
-          program_.outputs.size(),
+          program().inputs.size(),
+          program().outputs.size(),
           inputs.size(),
           outputs.size());
     }
-    const lang::Shape space = find_space(program_, inputs, outputs);
+    const lang::Shape space = find_space(program(), inputs, outputs);
     std::vector<std::unique_ptr<Launch>> launches;
     if (!base_.row.passes.empty()) {
       launches.push_back(bind_base(inputs, outputs, space));
@@ -163,10 +162,6 @@ class VectorExecutable : public Executable {
     }
     check_apart(inputs, outputs);
     return std::make_unique<GroupLaunch>(std::move(launches));
-  }
-
-  bool can_fault() const override {
-    return can_fault_;
   }
 
  private:
@@ -204,11 +199,9 @@ class VectorExecutable : public Executable {
     }
   }
 
-  lang::Program program_;
   lang::Program base_; // all but the sums over rows that are named
   std::vector<RowSumGroup> row_sums_;
   Walk walk_;
-  bool can_fault_;
 };
 
 bool is_leaf(Op op) {

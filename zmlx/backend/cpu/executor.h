@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "zmlx/backend/backend.h"
+#include "zmlx/backend/cpu/launch.h"
 
 namespace zmlx::backend::cpu {
 

@@ -141,7 +141,7 @@ void PassBuilder::place_store(
   const auto size = static_cast<int64_t>(lang::size_of(seen.type));
   plan.stream = !plan.each_row && dense && lang::is_float(seen.type) &&
       bound_.rows_ * bound_.width_ * size >= kStreamBytes &&
-      reinterpret_cast<uintptr_t>(seen.data) % 64 == 0 && access.fixed() &&
+      seen.data.value() % 64 == 0 && access.fixed() &&
       walk_ != Walk::Store && access.adjacent() &&
       (bound_.rows_ == 1 || bound_.width_ * size % 64 == 0);
   bound_.streams_ = bound_.streams_ || plan.stream;

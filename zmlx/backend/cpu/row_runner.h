@@ -4,7 +4,7 @@
 #include <memory>
 #include <span>
 
-#include "zmlx/backend/backend.h"
+#include "zmlx/backend/cpu/launch.h"
 
 namespace zmlx::backend::cpu {
 

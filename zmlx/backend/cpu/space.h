@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "zmlx/backend/backend.h"
+#include "zmlx/backend/cpu/launch.h"
 
 namespace zmlx::backend::cpu {
 

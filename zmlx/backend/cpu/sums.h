@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "zmlx/backend/backend.h"
+#include "zmlx/backend/cpu/launch.h"
 #include "zmlx/backend/cpu/store_groups.h"
 
 /// Outputs that are sums over rows. Additions are in float64 (integers modulo

@@ -99,7 +99,8 @@ std::optional<Operand> lift_update(
   auto storage = storage_of(graph, in[0].value);
   if (axes.size() != 1 || !is_placing(graph, in[2]) ||
       graph.nodes[storage.node].kind != Kind::Placeholder ||
-      !is_whole(in[0].view, element_count(storage_shape(graph, in[0].value)))) {
+      !is_permuted_whole(
+          in[0].view, element_count(storage_shape(graph, in[0].value)))) {
     *why = "an update of other than a cache at a given position";
     return std::nullopt;
   }
@@ -118,9 +119,9 @@ std::optional<Operand> lift_update(
        .type = op::type_of(a),
        .shape = part.shape,
        .target = Operand{.value = in[0].value, .view = part}});
+  // Who reads the result sees the whole storage as the update saw it.
   Operand made{
-      .value = {static_cast<int>(graph.nodes.size()), 0},
-      .view = whole(op::shape_of(a))};
+      .value = {static_cast<int>(graph.nodes.size()), 0}, .view = in[0].view};
   graph.nodes.push_back(std::move(node));
   return made;
 }

@@ -59,7 +59,7 @@ struct Heads {
     }
     const int64_t size = static_cast<int64_t>(lang::size_of(view.type));
     type = view.type;
-    data = static_cast<std::byte*>(view.data);
+    data = cpu::pointer(view.data);
     batch = view.shape[0];
     heads = view.shape[1];
     places = view.shape[2];
@@ -75,7 +75,7 @@ struct Heads {
   }
 };
 
-class AttentionLaunch : public Launch {
+class AttentionLaunch : public cpu::Launch {
  public:
   AttentionLaunch(
       const lang::AttentionTerm& term,
@@ -111,7 +111,7 @@ AttentionLaunch::AttentionLaunch(
       k_(inputs[term.k]),
       v_(inputs[term.v]),
       out_(output),
-      length_(static_cast<const std::byte*>(inputs[term.length].data)),
+      length_(cpu::pointer<const std::byte>(inputs[term.length].data)),
       scale_(static_cast<float>(term.scale)) {
   const bool fits = q_.places == 1 && k_.batch == q_.batch &&
       k_.dim == q_.dim && v_.batch == k_.batch && v_.heads == k_.heads &&
@@ -232,18 +232,17 @@ void AttentionLaunch::store(int64_t group, int64_t h, const float* values)
   }
 }
 
-class AttentionExecutable : public Executable {
+class AttentionExecutable : public cpu::Executable {
  public:
-  explicit AttentionExecutable(const lang::AttentionTerm& term) : term_(term) {}
+  explicit AttentionExecutable(const lang::Program& program)
+      : cpu::Executable(program) {}
 
-  std::unique_ptr<Launch> bind(
+  std::unique_ptr<cpu::Launch> bind(
       std::span<const View> inputs,
       std::span<const View> outputs) const override {
-    return std::make_unique<AttentionLaunch>(term_, inputs, outputs[0]);
+    return std::make_unique<AttentionLaunch>(
+        program().attention, inputs, outputs[0]);
   }
-
- private:
-  lang::AttentionTerm term_;
 };
 
 } // namespace
@@ -265,11 +264,12 @@ std::optional<std::string> attention_unsupported(const lang::Program& program) {
   return std::nullopt;
 }
 
-std::shared_ptr<const Executable> make_attention(const lang::Program& program) {
+std::shared_ptr<const cpu::Executable> make_attention(
+    const lang::Program& program) {
   if (const auto reason = attention_unsupported(program)) {
     throw internal_error("attention: {}", *reason);
   }
-  return std::make_shared<AttentionExecutable>(program.attention);
+  return std::make_shared<AttentionExecutable>(program);
 }
 
 } // namespace zmlx::backend::stages

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "zmlx/backend/backend.h"
+#include "zmlx/backend/cpu/launch.h"
 #include "zmlx/export.h"
 
 namespace zmlx::backend::stages {
@@ -25,7 +25,7 @@ ZMLX_API std::optional<std::string> attention_unsupported(
 /// Keys are divided into chunks that depend on the length alone, and partial
 /// results are joined in their order: the bits of an output do not depend on
 /// the number of parts.
-ZMLX_API std::shared_ptr<const Executable> make_attention(
+ZMLX_API std::shared_ptr<const cpu::Executable> make_attention(
     const lang::Program& program);
 
 } // namespace zmlx::backend::stages

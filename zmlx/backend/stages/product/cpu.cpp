@@ -58,7 +58,7 @@ Rows rows_of(const View& view, const char* what) {
     throw internal_error("product: {} must have adjacent columns", what);
   }
   return {
-      static_cast<const std::byte*>(view.data),
+      cpu::pointer<const std::byte>(view.data),
       rows,
       width,
       view.strides[dims - 2] * static_cast<int64_t>(lang::size_of(view.type))};
@@ -113,7 +113,7 @@ struct Segment {
   cpu::StoreRunner store;
 };
 
-class ProductLaunch : public Launch {
+class ProductLaunch : public cpu::Launch {
  public:
   ProductLaunch(
       const lang::Program& program,
@@ -332,22 +332,16 @@ void ProductLaunch::prefetch(int part, int parts) const noexcept {
   }
 }
 
-class ProductExecutable : public Executable {
+class ProductExecutable : public cpu::Executable {
  public:
   explicit ProductExecutable(const lang::Program& program)
-      : program_(program) {}
+      : cpu::Executable(program) {}
 
-  std::unique_ptr<Launch> bind(
+  std::unique_ptr<cpu::Launch> bind(
       std::span<const View> inputs,
       std::span<const View> outputs) const override {
-    return std::make_unique<ProductLaunch>(program_, inputs, outputs);
+    return std::make_unique<ProductLaunch>(program(), inputs, outputs);
   }
-  bool can_fault() const override {
-    return cpu::can_fault(program_);
-  }
-
- private:
-  lang::Program program_;
 };
 
 } // namespace
@@ -379,7 +373,8 @@ std::optional<std::string> product_unsupported(const lang::Program& program) {
   return std::nullopt;
 }
 
-std::shared_ptr<const Executable> make_product(const lang::Program& program) {
+std::shared_ptr<const cpu::Executable> make_product(
+    const lang::Program& program) {
   if (const auto reason = product_unsupported(program)) {
     throw internal_error("product: {}", *reason);
   }

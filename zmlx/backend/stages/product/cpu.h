@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "zmlx/backend/backend.h"
+#include "zmlx/backend/cpu/launch.h"
 #include "zmlx/export.h"
 
 namespace zmlx::backend::stages {
@@ -21,7 +21,7 @@ ZMLX_API std::optional<std::string> product_unsupported(
 ///
 /// Work is divided over the rows of all weights by the bytes read; the bits of
 /// an output do not depend on the number of parts.
-ZMLX_API std::shared_ptr<const Executable> make_product(
+ZMLX_API std::shared_ptr<const cpu::Executable> make_product(
     const lang::Program& program);
 
 } // namespace zmlx::backend::stages

@@ -108,7 +108,7 @@ struct Target {
   cpu::StoreOp store;
 };
 
-class TopKLaunch : public Launch {
+class TopKLaunch : public cpu::Launch {
  public:
   TopKLaunch(
       const lang::Program& program,
@@ -190,21 +190,16 @@ class TopKLaunch : public Launch {
   std::vector<Target> targets_;
 };
 
-class TopKExecutable : public Executable {
+class TopKExecutable : public cpu::Executable {
  public:
-  explicit TopKExecutable(const lang::Program& program) : program_(program) {}
+  explicit TopKExecutable(const lang::Program& program)
+      : cpu::Executable(program) {}
 
-  std::unique_ptr<Launch> bind(
+  std::unique_ptr<cpu::Launch> bind(
       std::span<const View> inputs,
       std::span<const View> outputs) const override {
-    return std::make_unique<TopKLaunch>(program_, inputs, outputs);
+    return std::make_unique<TopKLaunch>(program(), inputs, outputs);
   }
-  bool can_fault() const override {
-    return cpu::can_fault(program_);
-  }
-
- private:
-  lang::Program program_;
 };
 
 } // namespace
@@ -213,7 +208,7 @@ std::optional<std::string> topk_unsupported(const lang::Program& program) {
   return cpu::vector_unsupported(program);
 }
 
-std::shared_ptr<const Executable> make_topk(const lang::Program& program) {
+std::shared_ptr<const cpu::Executable> make_topk(const lang::Program& program) {
   if (const auto reason = topk_unsupported(program)) {
     throw internal_error("top-k: {}", *reason);
   }

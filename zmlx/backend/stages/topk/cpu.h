@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "zmlx/backend/backend.h"
+#include "zmlx/backend/cpu/launch.h"
 #include "zmlx/export.h"
 
 namespace zmlx::backend::stages {
@@ -22,7 +22,7 @@ ZMLX_API std::optional<std::string> topk_unsupported(
 /// Up to kMostInserted values are kept in order while the row goes by, most
 /// blocks of which are passed over by their maximum; more come from a partial
 /// sort of the row.
-ZMLX_API std::shared_ptr<const Executable> make_topk(
+ZMLX_API std::shared_ptr<const cpu::Executable> make_topk(
     const lang::Program& program);
 
 } // namespace zmlx::backend::stages

@@ -1,8 +1,8 @@
-#include "zmlx/op/runner.h"
+#include "zmlx/backend/cpu/runner.h"
 
 #include <algorithm>
 
-namespace zmlx::op {
+namespace zmlx::backend::cpu {
 
 namespace {
 
@@ -10,24 +10,18 @@ constexpr size_t kLayouts = 4;
 // As many as a chain of calls has under way at once; some kilobytes each.
 constexpr size_t kFree = 64;
 
-std::vector<void*> memory_of(std::span<const backend::View> views) {
+std::vector<void*> memory_of(std::span<const View> views) {
   std::vector<void*> memory;
   memory.reserve(views.size());
   for (const auto& view : views) {
-    memory.push_back(view.data);
+    memory.push_back(pointer<void>(view.data));
   }
   return memory;
 }
 
 } // namespace
 
-Runner::Runner(
-    std::shared_ptr<const backend::Executable> executable,
-    std::string reason)
-    : executable_(std::move(executable)), reason_(std::move(reason)) {}
-
-bool Runner::Layout::fits(std::span<const backend::View> views, size_t first)
-    const {
+bool Runner::Layout::fits(std::span<const View> views, size_t first) const {
   return std::equal(
              views.begin(),
              views.end(),
@@ -44,7 +38,7 @@ bool Runner::Layout::fits(std::span<const backend::View> views, size_t first)
              });
 }
 
-void Runner::Layout::add(std::span<const backend::View> views) {
+void Runner::Layout::add(std::span<const View> views) {
   for (const auto& view : views) {
     shapes.push_back(view.shape);
     strides.push_back(view.strides);
@@ -52,8 +46,8 @@ void Runner::Layout::add(std::span<const backend::View> views) {
 }
 
 std::shared_ptr<Runner::Layout> Runner::layout_of(
-    const std::vector<backend::View>& inputs,
-    const std::vector<backend::View>& outputs) {
+    const std::vector<View>& inputs,
+    const std::vector<View>& outputs) {
   for (const auto& layout : layouts_) {
     if (layout->fits(inputs, 0) && layout->fits(outputs, inputs.size())) {
       return layout;
@@ -70,10 +64,11 @@ std::shared_ptr<Runner::Layout> Runner::layout_of(
   return layout;
 }
 
-std::shared_ptr<const backend::Launch> Runner::bind(
-    const std::vector<backend::View>& inputs,
-    const std::vector<backend::View>& outputs) {
-  std::unique_ptr<backend::Launch> launch;
+std::shared_ptr<const Launch> Runner::bind(
+    std::shared_ptr<const Executable> executable,
+    const std::vector<View>& inputs,
+    const std::vector<View>& outputs) {
+  std::unique_ptr<Launch> launch;
   std::shared_ptr<Layout> layout;
   {
     std::lock_guard lock(mutex_);
@@ -84,21 +79,16 @@ std::shared_ptr<const backend::Launch> Runner::bind(
     }
   }
   if (!launch || !launch->rebind(memory_of(inputs), memory_of(outputs))) {
-    launch = executable_->bind(inputs, outputs);
+    launch = executable->bind(inputs, outputs);
   }
   return {
       launch.release(),
-      [self = shared_from_this(), layout](const backend::Launch* used) {
-        self->give_back(
-            *layout,
-            std::unique_ptr<backend::Launch>(
-                const_cast<backend::Launch*>(used)));
+      [this, executable = std::move(executable), layout](const Launch* used) {
+        give_back(*layout, std::unique_ptr<Launch>(const_cast<Launch*>(used)));
       }};
 }
 
-void Runner::give_back(
-    Layout& layout,
-    std::unique_ptr<backend::Launch> launch) {
+void Runner::give_back(Layout& layout, std::unique_ptr<Launch> launch) {
   if (launch->fault()) {
     return; // it would say so again
   }
@@ -108,4 +98,4 @@ void Runner::give_back(
   }
 }
 
-} // namespace zmlx::op
+} // namespace zmlx::backend::cpu

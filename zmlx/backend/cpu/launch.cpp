@@ -1,0 +1,39 @@
+#include "zmlx/backend/cpu/launch.h"
+
+#include "zmlx/backend/cpu/faults.h"
+#include "zmlx/backend/cpu/pool.h"
+#include "zmlx/backend/cpu/runner.h"
+#include "zmlx/backend/effects.h"
+
+namespace zmlx::backend::cpu {
+
+Executable::Executable(lang::Program program)
+    : program_(std::move(program)),
+      effects_(effects_of(program_)),
+      can_fault_(cpu::can_fault(program_)),
+      runner_(std::make_unique<Runner>()) {}
+
+Executable::~Executable() = default;
+
+void run(const Launch& launch) {
+  if (launch.is_small()) {
+    launch.run(0, 1);
+    return;
+  }
+  Pool::shared().run([&](int part, int parts) { launch.run(part, parts); });
+}
+
+void run(std::span<const std::unique_ptr<Launch>> launches) {
+  Pool& pool = Pool::shared();
+  pool.run([&](int part, int parts) {
+    for (size_t i = 0; i < launches.size(); ++i) {
+      if (i > 0) {
+        launches[i]->prefetch(part, parts);
+        pool.barrier();
+      }
+      launches[i]->run(part, parts);
+    }
+  });
+}
+
+} // namespace zmlx::backend::cpu

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "zmlx/backend/cpu/launch.h"
+
+namespace zmlx::backend::cpu {
+
+/// Launches of one executable that have run and wait for other arrays of the
+/// same layout. Safe from any thread.
+class Runner {
+ public:
+  /// A launch on this memory, where no output touches an input. It comes back
+  /// here, and the executable lives so long, when the last owner lets it go.
+  std::shared_ptr<const Launch> bind(
+      std::shared_ptr<const Executable> executable,
+      const std::vector<View>& inputs,
+      const std::vector<View>& outputs);
+
+ private:
+  /// How arrays lie, whatever their memory.
+  struct Layout {
+    std::vector<lang::Shape> shapes;
+    std::vector<lang::Strides> strides;
+    std::vector<std::unique_ptr<Launch>> free;
+
+    bool fits(std::span<const View> views, size_t first) const;
+    void add(std::span<const View> views);
+  };
+
+  std::shared_ptr<Layout> layout_of(
+      const std::vector<View>& inputs,
+      const std::vector<View>& outputs);
+  void give_back(Layout& layout, std::unique_ptr<Launch> launch);
+
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Layout>> layouts_; // the last few
+  size_t next_ = 0; // of them, to be replaced
+};
+
+} // namespace zmlx::backend::cpu

@@ -1,0 +1,21 @@
+#include "zmlx/backend/effects.h"
+
+namespace zmlx::backend {
+
+Effects effects_of(const lang::Program& program) {
+  Effects effects{std::vector<Reads>(program.inputs.size(), Reads::InOrder)};
+  for (const lang::Weight& weight : program.weights) {
+    for (int part : {weight.w, weight.scales, weight.biases}) {
+      if (part >= 0) {
+        effects.inputs[part] = Reads::Early;
+      }
+    }
+  }
+  if (program.stage == lang::Stage::Attention) {
+    effects.inputs[program.attention.k] = Reads::EarlyButLastRow;
+    effects.inputs[program.attention.v] = Reads::EarlyButLastRow;
+  }
+  return effects;
+}
+
+} // namespace zmlx::backend

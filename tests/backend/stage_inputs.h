@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
 
-#include "zmlx/backend/backend.h"
+#include "zmlx/backend/cpu/cpu.h"
 #include "zmlx/backend/cpu/half.h"
 
 /// What tests of the stages share: memory that faults where it ends, random

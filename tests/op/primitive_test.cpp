@@ -217,7 +217,7 @@ TEST(Node, WhatNoPeerCanRunGoesThroughTheReferenceAndIsCounted) {
   const auto w = mx::astype(normal({5, 8}, 2), mx::float64);
   std::string why;
   const std::vector<lang::Type> types(2, lang::Type::F64);
-  ASSERT_EQ(executable(body, types, &why), nullptr);
+  ASSERT_EQ(executable(body, types, mx::Device::cpu, &why), nullptr);
   EXPECT_FALSE(why.empty());
   // Inputs and the result are lazy on both sides of the fallback.
   auto y = mx::negative(op::apply("wide_product", body, {mx::add(x, x), w})[0]);

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "zmlx/backend/backend.h"
+#include "zmlx/backend/cpu/cpu.h"
 #include "zmlx/backend/cpu/half.h"
 #include "zmlx/lang/kernel.h"
 

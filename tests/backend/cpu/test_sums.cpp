@@ -12,7 +12,7 @@ using lang::Output;
 using lang::RowSum;
 
 Output sum_like(int input, const Expr& value) {
-  Output output{"d" + std::to_string(input), value, input};
+  Output output{fmt::format("d{}", input), value, input};
   output.sum_like = input;
   return output;
 }

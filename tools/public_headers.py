@@ -6,7 +6,7 @@
 
 `check` fails, with file and line, on
 
-- a public header that includes a header of ours that is not public, or one of a library that users of ours need not have;
+- a public header that includes a header of ours that is not public, or one of a library that users need not have;
 - an example or a snippet of README.md and docs/ that includes a header of ours that is not public;
 - a family of kernels (zmlx/kernels/*.h) that is not public.
 
@@ -29,9 +29,7 @@ COMMENT_OR_LITERAL = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\
 
 def includes_of(text):
     """(line, header, whether it is one of ours) of each #include."""
-    return [
-        (text.count("\n", 0, m.start(2)) + 1, m[2], m[2].startswith("zmlx/")) for m in INCLUDE.finditer(text)
-    ]
+    return [(text.count("\n", 0, m.start(2)) + 1, m[2], m[2].startswith("zmlx/")) for m in INCLUDE.finditer(text)]
 
 
 def public_headers(root):
@@ -150,7 +148,7 @@ def exports(library, root):
         wanted += declared((root / name).read_text(encoding="utf-8"))
     has = exported(library)
     problems = [
-        f"{name}: {count} declared in public headers, {has[name]} exported by {Path(library).name}; is ZMLX_API missing?"
+        f"{name}: public headers declare {count}, {Path(library).name} exports {has[name]}; is ZMLX_API missing?"
         for name, count in sorted(wanted.items())
         if has[name] < count
     ]

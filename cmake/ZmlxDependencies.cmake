@@ -21,6 +21,12 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
 endif()
 
 include(ZmlxFindMLX)
+set(ZMLX_MLX_VENV ${PROJECT_SOURCE_DIR}/.venv)
+zmlx_find_mlx()
+if(zmlx_mlx_problem)
+  message(FATAL_ERROR "${zmlx_mlx_problem} Run ./test.sh, or pip install 'mlx[cpu]' and set ZMLX_PYTHON to its python, "
+                      "or set MLX_DIR to the folder of MLXConfig.cmake.")
+endif()
 # MLX's headers are not held to our warnings.
 get_target_property(_mlx_includes mlx INTERFACE_INCLUDE_DIRECTORIES)
 set_target_properties(mlx PROPERTIES INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${_mlx_includes}")

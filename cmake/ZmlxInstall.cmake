@@ -1,12 +1,18 @@
-# `cmake --install`: libzmlx, its headers, the program, and what find_package(zmlx) reads.
+# `cmake --install`: libzmlx, its public headers, the program, and what find_package(zmlx) reads.
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
 set_target_properties(zmlx PROPERTIES INSTALL_RPATH $<TARGET_FILE_DIR:mlx>) # MLX stays where its wheel is
-target_include_directories(zmlx PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
-                                       $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-install(TARGETS zmlx EXPORT zmlxTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/zmlx DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+
+# The public headers are zmlx/zmlx.h and what it includes; tools/public_headers.py checks that these include no others.
+set(_zmlx_list ${PROJECT_SOURCE_DIR}/zmlx/zmlx.h)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_zmlx_list})
+file(STRINGS ${_zmlx_list} _zmlx_headers REGEX "^#include \"zmlx/")
+list(TRANSFORM _zmlx_headers REPLACE "^#include \"(.+)\".*$" "${PROJECT_SOURCE_DIR}/\\1")
+target_sources(zmlx PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${_zmlx_list} ${_zmlx_headers})
+install(TARGETS zmlx EXPORT zmlxTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+
 if(TARGET zmlx_cli)
   set_target_properties(zmlx_cli PROPERTIES INSTALL_RPATH $<TARGET_FILE_DIR:mlx>)
   install(TARGETS zmlx_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

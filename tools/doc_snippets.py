@@ -1,10 +1,10 @@
 """Runs what the documentation shows.
 
-  doc_snippets.py program FILE.md... --out FILE.cpp   the C++ snippets as one program
-  doc_snippets.py check FILE.md... --program P --zmlx Z   run them and compare what they print
+  doc_snippets.py split FILE.md... --out FOLDER   the C++ snippets, each as a source file; prints their paths
+  doc_snippets.py check FILE.md... --programs FOLDER --zmlx Z   run them and compare what they print
 
-A fenced block is a snippet by its language: `cpp` is compiled and run, each in a function of its own (its #include
-lines go to the top of the file); the `text` block that follows is what it prints. `console` has lines that begin with
+A fenced block is a snippet by its language: `cpp` is a complete program and is compiled as it is printed; where a
+`text` block follows at once it is run, and must end with 0 and print that. `console` has lines that begin with
 `$ zmlx`, which are run, each followed by what it prints; a line `...` there stands for any number of lines.
 """
 
@@ -43,30 +43,25 @@ def blocks_of(path):
 
 
 def snippets_of(paths):
-    """C++ snippets with what they must print (None where no text block follows)."""
+    """C++ snippets by name, with what they must print (None: they are compiled alone)."""
     for path in paths:
         blocks = blocks_of(path)
         for block, after in zip(blocks, blocks[1:] + [None], strict=True):
-            if block.language == "cpp":
-                yield block, after.text if after and after.language == "text" else None
+            if block.language != "cpp":
+                continue
+            last = block.line + block.text.count("\n")
+            follows = after and after.language == "text" and after.line == last + 3
+            yield f"{path.stem.lower()}_{block.line}", block, after.text if follows else None
 
 
-def program_of(snippets):
-    includes, bodies, calls = {"#include <iostream>": None, "#include <mlx/mlx.h>": None}, [], []
-    for number, (block, _) in enumerate(snippets):
-        lines = block.text.splitlines()
-        includes.update(dict.fromkeys(line for line in lines if line.startswith("#include")))
-        code = "\n".join("" if line.startswith("#include") else line for line in lines)
-        bodies.append(f'static void snippet_{number}() {{\n#line {block.line} "{block.file}"\n{code}\n}}\n')
-        calls.append(f'  std::cout << "== {number}\\n";\n  snippet_{number}();\n')
-    return (
-        "\n".join(includes)
-        + "\n\nnamespace mx = mlx::core;\nusing namespace zmlx;\n\n"
-        + "\n".join(bodies)
-        + "\nint main() {\n"
-        + "".join(calls)
-        + "}\n"
-    )
+def split(paths, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, block, _ in snippets_of(paths):
+        source = folder / f"{name}.cpp"
+        text = f'#line {block.line} "{block.file}"\n{block.text}\n'
+        if not source.is_file() or source.read_text() != text:
+            source.write_text(text)
+        print(source)
 
 
 def trimmed(text):
@@ -86,18 +81,17 @@ def complain(block, got, expected):
     return 1
 
 
-def check_program(paths, program):
-    snippets = list(snippets_of(paths))
-    ran = subprocess.run([program], capture_output=True, text=True, check=False)
-    if ran.returncode != 0:
-        print(f"{program} ended with {ran.returncode}\n{ran.stdout}{ran.stderr}", file=sys.stderr)
-        return 1, len(snippets)
-    outputs = re.split(r"(?m)^== \d+\n", ran.stdout)[1:]
-    failed = 0
-    for (block, expected), got in zip(snippets, outputs, strict=True):
-        if not matches(got, expected or ""):
-            failed += complain(block, got, expected or "")
-    return failed, len(snippets)
+def check_programs(paths, folder):
+    failed = count = 0
+    for name, block, expected in snippets_of(paths):
+        count += 1
+        if expected is None:
+            continue
+        ran = subprocess.run([folder / name], capture_output=True, text=True, check=False)
+        ended = f"(it ended with {ran.returncode})\n" if ran.returncode else ""
+        if not matches(ended + ran.stdout + ran.stderr, expected):
+            failed += complain(block, ended + ran.stdout + ran.stderr, expected)
+    return failed, count
 
 
 def check_console(paths, zmlx):
@@ -118,17 +112,19 @@ def check_console(paths, zmlx):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["program", "check"])
+    parser.add_argument("what", choices=["split", "check"])
     parser.add_argument("files", nargs="+", type=pathlib.Path)
     parser.add_argument("--out", type=pathlib.Path)
-    parser.add_argument("--program")
+    parser.add_argument("--programs", type=pathlib.Path)
     parser.add_argument("--zmlx")
     options = parser.parse_args()
-    if options.what == "program":
-        options.out.write_text(program_of(list(snippets_of(options.files))))
+    if options.what == "split":
+        split(options.files, options.out)
         return 0
-    failed, snippets = check_program(options.files, options.program)
+    failed, snippets = check_programs(options.files, options.programs)
     failed_commands, commands = check_console(options.files, options.zmlx)
+    if not snippets:
+        raise SystemExit("no C++ snippet was found")
     print(f"{snippets} snippets and {commands} commands, {failed + failed_commands} failed")
     return 1 if failed + failed_commands else 0
 

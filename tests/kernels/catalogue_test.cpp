@@ -78,6 +78,35 @@ TEST(Catalogue, OtherNamesAreTheSameKernel) {
   EXPECT_THROW(op::alias("rmsnorm", add_rms_norm), InternalError);
 }
 
+void define_copied(lang::Define& k) {
+  k.output(k.input("x") + 1);
+  k.cases({{"33", {{33}}}});
+}
+
+/// As a header that a program and the library compile, each for itself.
+struct Copied {
+  Copied() : kernel("copied", "x + 1", define_copied) {}
+  op::Op kernel;
+};
+
+TEST(Catalogue, CopiesOfOneDefinitionAreOneKernel) {
+  static const Copied a, b; // the catalogue keeps them
+  const auto &first = a.kernel, &second = b.kernel;
+  EXPECT_TRUE(first.same_definition(second));
+  EXPECT_EQ(&op::find_op("copied"), &first);
+  op::alias("other_copied", first);
+  op::alias("other_copied", second);
+  EXPECT_EQ(op::aliases_of(second), std::vector<std::string>{"other_copied"});
+  EXPECT_EQ(second(mx::array(1.0f)).item<float>(), 2);
+
+  try {
+    op::Op("copied", "x + 1", define_copied);
+    FAIL();
+  } catch (const InternalError& error) {
+    EXPECT_STREQ(error.what(), "two kernels are named 'copied'");
+  }
+}
+
 class Rope : public testing::TestWithParam<std::tuple<int, bool>> {};
 
 TEST_P(Rope, EqualsMlxAtFarPositions) {

@@ -31,7 +31,7 @@ struct SessionOptions {
 };
 
 /// What one generation did.
-struct SessionResult {
+struct ZMLX_API SessionResult {
   std::vector<int> tokens; // as given out
   Finish finish = Finish::length;
   int prompt_tokens = 0;

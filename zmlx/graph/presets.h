@@ -4,9 +4,10 @@
 #include <vector>
 
 #include "zmlx/export.h"
-#include "zmlx/graph/node.h"
 
 namespace zmlx::graph {
+
+struct Node;
 
 /// A named place where a model can be made faster, and the folds that do it.
 struct Pattern {

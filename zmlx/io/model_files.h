@@ -12,6 +12,7 @@
 #include "zmlx/export.h"
 #include "zmlx/io/config.h"
 #include "zmlx/io/gguf.h"
+#include "zmlx/io/load_options.h"
 
 namespace zmlx::io {
 
@@ -63,13 +64,6 @@ struct ModelFiles {
   /// Filled by load_model_files: one entry a packed layer, whose shapes have
   /// been checked against it.
   std::unordered_map<std::string, Quantization> quantized_layers;
-};
-
-struct LoadOptions {
-  /// Called while loading, in the calling thread: the file being read, bytes
-  /// of weights done and in all.
-  std::function<void(const std::string& item, uint64_t done, uint64_t total)>
-      progress;
 };
 
 /// Loads a folder (config.json, and model.safetensors or the shards that

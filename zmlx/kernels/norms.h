@@ -107,11 +107,11 @@ ZMLX_API inline const op::Op add_rms_norm{
       return in_mlx::Arrays{
           mlx::core::fast::rms_norm(sum, in[2], in_mlx::number(in[3])), sum};
     }};
-inline const op::Op& rmsnorm_residual =
+ZMLX_API inline const op::Op& rmsnorm_residual =
     op::alias("rmsnorm_residual", add_rms_norm);
-inline const op::Op& residual_rmsnorm =
+ZMLX_API inline const op::Op& residual_rmsnorm =
     op::alias("residual_rmsnorm", add_rms_norm);
-inline const op::Op& fused_add_rmsnorm =
+ZMLX_API inline const op::Op& fused_add_rmsnorm =
     op::alias("fused_add_rmsnorm", add_rms_norm);
 
 /// Two results, as add_rms_norm: {normed, sum} of {x, residual, gamma, beta,
@@ -134,7 +134,7 @@ ZMLX_API inline const op::Op layernorm_residual{
           mlx::core::fast::layer_norm(sum, in[2], in[3], in_mlx::number(in[4])),
           sum};
     }};
-inline const op::Op& fused_add_layernorm =
+ZMLX_API inline const op::Op& fused_add_layernorm =
     op::alias("fused_add_layernorm", layernorm_residual);
 
 ZMLX_API inline const op::Op gated_rmsnorm_silu{

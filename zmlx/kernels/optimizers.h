@@ -10,7 +10,7 @@ namespace zmlx::kernels {
 
 /// The numbers of a step of AdamW, which this defines: lr, step (from 1),
 /// beta1, beta2, eps, wd.
-struct AdamwNumbers {
+struct ZMLX_API AdamwNumbers {
   explicit AdamwNumbers(lang::Define& k);
   lang::Expr lr, step, beta1, beta2, eps, wd;
 };

@@ -1,5 +1,8 @@
 #include "zmlx/models/load.h"
 
+#include "zmlx/io/model_files.h"
+#include "zmlx/models/registry.h"
+
 namespace zmlx::models {
 
 std::shared_ptr<nn::Model> load(

@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <memory>
 
-#include "zmlx/models/registry.h"
+#include "zmlx/export.h"
+#include "zmlx/io/load_options.h"
+#include "zmlx/nn/decoder.h"
 
 namespace zmlx::models {
 

@@ -26,7 +26,8 @@ Registry& registry() {
 
 void enter(const std::string& name, const Op& kernel) {
   std::lock_guard lock(registry().mutex);
-  if (!registry().by_name.emplace(name, &kernel).second) {
+  const auto [known, is_new] = registry().by_name.emplace(name, &kernel);
+  if (!is_new && !known->second->same_definition(kernel)) {
     throw internal_error("two kernels are named '{}'", name);
   }
 }
@@ -77,8 +78,14 @@ Op::Op(
     std::source_location where)
     : Kernel(std::move(name), std::move(summary), std::move(define)),
       mlx_(std::move(mlx)),
-      family_(std::filesystem::path(where.file_name()).stem().string()) {
+      family_(std::filesystem::path(where.file_name()).stem().string()),
+      line_(where.line()) {
   enter(this->name(), *this);
+}
+
+bool Op::same_definition(const Op& other) const {
+  return name() == other.name() && family_ == other.family_ &&
+      line_ == other.line_;
 }
 
 BoundOp Op::with(const lang::Attributes& attributes) const {
@@ -116,7 +123,7 @@ std::vector<std::string> aliases_of(const Op& kernel) {
   std::lock_guard lock(registry().mutex);
   std::vector<std::string> names;
   for (const auto& [name, op] : registry().by_name) {
-    if (op == &kernel && name != op->name()) {
+    if (op->same_definition(kernel) && name != op->name()) {
       names.push_back(name);
     }
   }

@@ -65,15 +65,17 @@ class ZMLX_API BoundOp {
 
 /// A kernel of the catalogue that is called like a function:
 ///
-///   inline const Op swiglu2{"swiglu2", "silu(gate) * up", [](Define& k) {
+///   ZMLX_API inline const Op swiglu2{"swiglu2", "silu(gate) * up", [](Define& k) {
 ///     auto gate = k.input("gate"), up = k.input("up");
 ///     k.output(silu(gate) * up);
 ///     k.cases({{"rows 33x11008", {{33, 11008}, {33, 11008}}}});
 ///   }};
 ///   mx::array y = swiglu2(a, b);
 ///
-/// Its construction enters it into the catalogue; InternalError where the name
-/// is taken.
+/// Its construction enters it into the catalogue; InternalError where another
+/// definition has the name. Marked ZMLX_API, so that the copies of one
+/// definition that programs and libraries make of the header are one object.
+/// Where a linker keeps a copy apart, the first stands in the catalogue.
 class ZMLX_API Op : public lang::Kernel {
  public:
   /// What someone who knows MLX would write for the same result in MLX's own
@@ -109,10 +111,13 @@ class ZMLX_API Op : public lang::Kernel {
   const Composition& mlx() const {
     return mlx_;
   }
+  /// Whether both were made by the same lines of one header.
+  bool same_definition(const Op& other) const;
 
  private:
   Composition mlx_;
   std::string family_;
+  uint32_t line_; // of the definition
   mutable std::mutex mutex_;
   mutable std::map<lang::Attributes, std::shared_ptr<const Call>> calls_;
 };
@@ -125,10 +130,10 @@ ZMLX_API const Op& find_op(const std::string& name);
 
 /// Enters another name of a kernel:
 ///
-///   inline const Op& rmsnorm_residual = alias("rmsnorm_residual",
-///   add_rms_norm);
+///   ZMLX_API inline const Op& rmsnorm_residual =
+///       alias("rmsnorm_residual", add_rms_norm);
 ///
-/// InternalError where the name is taken.
+/// InternalError where another kernel has the name.
 ZMLX_API const Op& alias(std::string name, const Op& kernel);
 /// The other names of a kernel, sorted.
 ZMLX_API std::vector<std::string> aliases_of(const Op& kernel);

@@ -6,6 +6,7 @@
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/fold.h"
 #include "zmlx/patch/run_state.h"
+#include "zmlx/plan/plan.h"
 #include "zmlx/plan/step.h"
 
 namespace zmlx {

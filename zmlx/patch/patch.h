@@ -9,7 +9,6 @@
 #include "zmlx/graph/presets.h"
 #include "zmlx/nn/decoder.h"
 #include "zmlx/patch/report.h"
-#include "zmlx/plan/plan.h"
 
 namespace zmlx {
 

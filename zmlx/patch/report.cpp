@@ -8,6 +8,7 @@
 #include "zmlx/base/text.h"
 #include "zmlx/graph/presets.h"
 #include "zmlx/graph/view.h"
+#include "zmlx/plan/plan.h"
 
 namespace zmlx {
 namespace {

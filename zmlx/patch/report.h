@@ -5,8 +5,13 @@
 #include <vector>
 
 #include "zmlx/export.h"
-#include "zmlx/graph/node.h"
-#include "zmlx/plan/plan.h"
+
+namespace zmlx::graph {
+struct Graph;
+}
+namespace zmlx::plan {
+class Plan;
+}
 
 namespace zmlx {
 
@@ -20,7 +25,7 @@ struct Launch {
   double weight_bytes = 0; // constants read a step
 };
 
-struct Report {
+struct ZMLX_API Report {
   std::string model_type;
   int layers = 0;
   int captured = 0; // kernels and foreign nodes of the step as lifted

@@ -7,6 +7,7 @@
 #include "zmlx/backend/backend.h"
 #include "zmlx/lang/derive.h"
 #include "zmlx/lang/lower.h"
+#include "zmlx/lang/operations.h"
 #include "zmlx/lang/print.h"
 
 namespace zmlx::cli {
@@ -14,17 +15,9 @@ namespace zmlx::cli {
 namespace {
 
 Costs costs_of(const lang::Body& body, const std::vector<lang::Type>& types) {
-  constexpr lang::Op kFree[] = {
-      lang::Op::As,
-      lang::Op::Cast,
-      lang::Op::Stop,
-      lang::Op::Pick,
-      lang::Op::Take};
   Costs costs;
   lang::for_each_node(lang::roots(body), [&](const lang::Node& node) {
-    costs.operations += !node.args.empty() &&
-        std::find(std::begin(kFree), std::end(kFree), node.op) ==
-            std::end(kFree);
+    costs.operations += lang::operation(node.op).cost != lang::Cost::None;
   });
   for (size_t i = 0; i < types.size(); ++i) {
     if (body.inputs[i].role == lang::Role::Element) {

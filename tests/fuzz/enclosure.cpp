@@ -282,8 +282,7 @@ class Interpreter {
         case Op::RowIndex:
           return Whole(i / places_.width());
         default:
-          return Whole(
-              places_.extent(node.input, static_cast<int>(node.value)));
+          return Whole(places_.extent(node.input, node.axis));
       }
     });
   }
@@ -503,7 +502,7 @@ class Interpreter {
 
   Values running_sum(const Node& node) const {
     using lang::ScanOrder;
-    const auto order = static_cast<ScanOrder>(static_cast<int>(node.value));
+    const ScanOrder order = node.order;
     const bool reverse =
         order == ScanOrder::Reverse || order == ScanOrder::ReverseExclusive;
     const bool exclusive = order == ScanOrder::ForwardExclusive ||

@@ -112,7 +112,7 @@ inline double run(
       return static_cast<double>(place);
     case Op::Width:
       return static_cast<double>(inputs[0].size());
-    case kSlot:
+    case Op::Slot:
       return slots[it.number];
     case Op::Pick:
       return inputs[it.number].at(static_cast<size_t>(registers[it.in[0]]));

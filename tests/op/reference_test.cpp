@@ -9,6 +9,8 @@
 
 #include "tests/op/support.h"
 #include "zmlx/lang/functions.h"
+#include "zmlx/lang/lower/evaluate.h"
+#include "zmlx/lang/operations.h"
 
 namespace zmlx::op {
 
@@ -28,6 +30,38 @@ mx::array doubles(std::vector<double> v) {
 
 lang::Body body_of(const std::function<void(Define&)>& define) {
   return lang::Kernel("test", "", define).body();
+}
+
+// MLX's function of an operation against the value in the operation's row.
+TEST(Reference, SaysOfEveryMapWhatItsRowSays) {
+  const std::vector<double> x = {-3.5, -1.0, -0.6, 0.0, 0.25, 1.0, 2.5};
+  const std::vector<double> y = {2.0, -1.0, 0.7, 0.5, -4.0, 1.0, 3.0};
+  for (int i = 0; i < lang::kOperations; ++i) {
+    const auto& row = lang::operation(static_cast<Op>(i));
+    if (row.kind != lang::OpKind::Map || row.types == lang::TypeRule::Own ||
+        row.types == lang::TypeRule::Integer) {
+      continue;
+    }
+    const auto body = body_of([&](Define& k) {
+      std::vector<Expr> args = {k.input("x"), k.input("y")};
+      args.erase(args.begin() + row.arity, args.end());
+      k.output(lang::make(row.op, args), lang::Type::F64);
+    });
+    const auto got =
+        values(reference(body, {doubles(x), doubles(y)}, Precision::Double)[0]);
+    const bool logical = row.types == lang::TypeRule::Logical;
+    for (size_t p = 0; p < x.size(); ++p) {
+      const double want = *lang::lower_detail::evaluate(
+          row.op,
+          logical ? lang::Type::Bool : lang::Type::F64,
+          {x[p], y[p], 0});
+      const bool same = got[p] == want || // infinities too
+          (std::isnan(got[p]) && std::isnan(want));
+      EXPECT_TRUE(same || std::abs(got[p] - want) <= 4e-16 * std::abs(want))
+          << row.name << " of " << x[p] << ", " << y[p] << ": " << got[p]
+          << ", expected " << want;
+    }
+  }
 }
 
 struct UnaryCase {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/lang/operations.h"
 
 namespace zmlx::lang {
 namespace {
@@ -33,19 +34,6 @@ std::optional<Expr> sum_of(const std::vector<Expr>& terms) {
   return sum;
 }
 
-ScanOrder reversed(ScanOrder order) {
-  switch (order) {
-    case ScanOrder::Forward:
-      return ScanOrder::Reverse;
-    case ScanOrder::ForwardExclusive:
-      return ScanOrder::ReverseExclusive;
-    case ScanOrder::Reverse:
-      return ScanOrder::Forward;
-    default:
-      return ScanOrder::ForwardExclusive;
-  }
-}
-
 using Expressions = std::unordered_map<const Node*, Expr>;
 
 /// The nodes at and below the roots as expressions.
@@ -60,73 +48,6 @@ Expressions expressions_of(const std::vector<Expr>& roots) {
     }
   });
   return all;
-}
-
-/// prod / x, also where a factor is 0.
-Expr product_of_others(const Expr& x) {
-  Expr zeros = sum(select(x == 0, 1.0, 0.0));
-  Expr others = prod(select(x == 0, 1.0, x));
-  return select(
-      zeros == 0, others / x, select(zeros == 1 && x == 0, others, 0.0));
-}
-
-/// The cotangents of the operands of `node`, given its own, `c`. Operands that
-/// get nothing are left out; false where there is no rule. `y` is the node.
-bool operand_cotangents(
-    const Node& node,
-    const Expr& y,
-    const Expr& c,
-    std::vector<std::pair<int, Expr>>& to) {
-  const auto arg = [&](int i) { return node.args[i]; };
-  const auto give = [&](int i, Expr e) { to.emplace_back(i, std::move(e)); };
-  switch (node.op) {
-    // clang-format off
-    case Op::Neg: give(0, -c); break;
-    case Op::Abs: give(0, c * select(arg(0) > 0, 1, select(arg(0) < 0, -1, 0))); break;
-    case Op::Exp: give(0, c * y); break;
-    case Op::Expm1: give(0, c * (y + 1)); break;
-    case Op::Log: give(0, c / arg(0)); break;
-    case Op::Log1p: give(0, c / (1 + arg(0))); break;
-    case Op::Sqrt: give(0, c * 0.5 / y); break;
-    case Op::Rsqrt: give(0, c * (-0.5 * (y * y * y))); break;
-    case Op::Sin: give(0, c * cos(arg(0))); break;
-    case Op::Cos: give(0, -(c * sin(arg(0)))); break;
-    case Op::Tanh: give(0, c * (1 - y * y)); break;
-    case Op::Sigmoid: give(0, c * (y * (1 - y))); break;
-    case Op::Erf: give(0, c * (1.1283791670955126 * exp(-(arg(0) * arg(0))))); break;
-    case Op::Add: give(0, c); give(1, c); break;
-    case Op::Sub: give(0, c); give(1, -c); break;
-    case Op::Mul:
-      if (arg(0).get() == arg(1).get()) {
-        give(0, 2 * c * arg(0));
-      } else {
-        give(0, c * arg(1)); give(1, c * arg(0));
-      }
-      break;
-    case Op::Div: give(0, c / arg(1)); give(1, -(c * y / arg(1))); break;
-    case Op::Mod: give(0, c); give(1, -(c * floor(arg(0) / arg(1)))); break;
-    case Op::Pow:
-      give(0, c * (arg(1) * pow(arg(0), arg(1) - 1)));
-      give(1, c * select(arg(0) == 0, 0.0, y * log(arg(0))));
-      break;
-    case Op::Max: give(0, select(arg(0) > arg(1), c, 0.0)); give(1, select(arg(0) > arg(1), 0.0, c)); break;
-    case Op::Min: give(0, select(arg(0) < arg(1), c, 0.0)); give(1, select(arg(0) < arg(1), 0.0, c)); break;
-    case Op::Select: give(1, select(arg(0), c, 0.0)); give(2, select(arg(0), 0.0, c)); break;
-    case Op::As: case Op::Cast: if (is_float(node.type)) { give(0, c); } break;
-    case Op::Sum: give(0, c); break;
-    case Op::Prod: give(0, c * product_of_others(arg(0))); break;
-    case Op::MaxOf: give(0, select(index() == argmax(arg(0)), c, 0.0)); break;
-    case Op::MinOf: give(0, select(index() == argmin(arg(0)), c, 0.0)); break;
-    case Op::CumSum:
-      give(0, cumsum(c, reversed(static_cast<ScanOrder>(static_cast<int>(node.value)))));
-      break;
-    // clang-format on
-    case Op::TopValues:
-      return false;
-    default: // flat almost everywhere, or no function of its operands
-      break;
-  }
-  return true;
 }
 
 class Derivation {
@@ -146,7 +67,7 @@ class Derivation {
 
   std::optional<Body> run(const std::vector<int>& wanted, std::string* why) {
     for (const Node* node : nodes_) {
-      if (node->op == Op::Product || node->op == Op::Attention) {
+      if (operation(node->op).kind == OpKind::Stage) {
         *why = fmt::format("{} has no derivative here", name_of(node->op));
         return {};
       }
@@ -312,12 +233,16 @@ class Derivation {
 
   bool
   pass_on(const Node& node, const Expr& c, bool once_a_row, std::string* why) {
-    std::vector<std::pair<int, Expr>> to;
-    if (!operand_cotangents(node, expressions_.at(&node), c, to)) {
-      *why = fmt::format("{} has no derivative here", name_of(node.op));
+    const Operation& facts = operation(node.op);
+    if (!facts.differentiable) {
+      *why = fmt::format("{} has no derivative here", facts.name);
       return false;
     }
-    for (const auto& [i, e] : to) {
+    CotangentFlow flow(node, expressions_.at(&node), c);
+    if (facts.derivative != nullptr) {
+      facts.derivative(flow);
+    }
+    for (const auto& [i, e] : flow.given()) {
       if (needed_.at(node.args[i].get())) {
         give(node.args[i].get(), e, once_a_row);
       }

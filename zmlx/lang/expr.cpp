@@ -11,63 +11,17 @@
 namespace zmlx::lang {
 namespace {
 
-struct OpFacts {
-  std::string_view name;
-  int arity;
-};
-
-// In the order of Op.
-constexpr OpFacts kFacts[] = {
-    {"input", 0},      {"constant", 0},  {"index", 0},
-    {"width", 0},      {"row_index", 0}, {"extent", 0},
-    {"as", 1},         {"cast", 1},      {"stop_gradient", 1},
-    {"random", 1},     {"-", 1},         {"abs", 1},
-    {"exp", 1},        {"expm1", 1},     {"log", 1},
-    {"log1p", 1},      {"sqrt", 1},      {"rsqrt", 1},
-    {"sin", 1},        {"cos", 1},       {"tanh", 1},
-    {"sigmoid", 1},    {"erf", 1},       {"floor", 1},
-    {"ceil", 1},       {"round", 1},     {"!", 1},
-    {"+", 2},          {"-", 2},         {"*", 2},
-    {"/", 2},          {"%", 2},         {"pow", 2},
-    {"max", 2},        {"min", 2},       {"&&", 2},
-    {"||", 2},         {"&", 2},         {"|", 2},
-    {"^", 2},          {"<<", 2},        {">>", 2},
-    {"<", 2},          {"<=", 2},        {"==", 2},
-    {"!=", 2},         {"select", 3},    {"sum", 1},
-    {"prod", 1},       {"max_of", 1},    {"min_of", 1},
-    {"argmax", 1},     {"argmin", 1},    {"pick", 2},
-    {"take", 2},       {"cumsum", 1},    {"top_values", 1},
-    {"top_places", 1}, {"product", 1},   {"attention", 4},
-};
-static_assert(std::size(kFacts) == static_cast<size_t>(Op::Attention) + 1);
-
-const OpFacts& facts(Op op) {
-  return kFacts[static_cast<size_t>(op)];
-}
-
 Expr from_node(Node* node) {
   return Expr(std::shared_ptr<const Node>(node));
 }
 
 Expr with_args(const Node& node, std::vector<Expr> args) {
-  return from_node(new Node{
-      node.op,
-      std::move(args),
-      node.value,
-      node.input,
-      node.type,
-      node.weight});
+  auto* copy = new Node(node);
+  copy->args = std::move(args);
+  return from_node(copy);
 }
 
 } // namespace
-
-int arity(Op op) {
-  return facts(op).arity;
-}
-
-std::string_view name_of(Op op) {
-  return facts(op).name;
-}
 
 std::string_view name_of(ScanOrder order) {
   switch (order) {
@@ -81,10 +35,6 @@ std::string_view name_of(ScanOrder order) {
       return "reverse exclusive";
   }
   return "?";
-}
-
-bool is_reduction(Op op) {
-  return op >= Op::Sum && op <= Op::ArgMin;
 }
 
 Node::~Node() {
@@ -137,6 +87,9 @@ Expr make(Op op, std::vector<Expr> args) {
     throw internal_error(
         "{} takes {} operands, got {}", name_of(op), arity(op), args.size());
   }
+  if (op == Op::Slot) {
+    throw internal_error("a slot is no part of a tree");
+  }
   return from_node(new Node{.op = op, .args = std::move(args)});
 }
 
@@ -167,31 +120,22 @@ Expr extent(const Expr& input, int axis) {
     throw internal_error("extent: expected an input");
   }
   return from_node(new Node{
-      .op = Op::Extent,
-      .args = {},
-      .value = static_cast<double>(axis),
-      .input = input->input});
+      .op = Op::Extent, .args = {}, .input = input->input, .axis = axis});
 }
-
-namespace {
-
-Expr with_value(Op op, Expr x, int value) {
-  return from_node(new Node{
-      .op = op, .args = {std::move(x)}, .value = static_cast<double>(value)});
-}
-
-} // namespace
 
 Expr cumsum(Expr x, ScanOrder order) {
-  return with_value(Op::CumSum, std::move(x), static_cast<int>(order));
+  return from_node(
+      new Node{.op = Op::CumSum, .args = {std::move(x)}, .order = order});
 }
 
 Expr top_values(Expr x, int k) {
-  return with_value(Op::TopValues, std::move(x), k);
+  return from_node(
+      new Node{.op = Op::TopValues, .args = {std::move(x)}, .k = k});
 }
 
 Expr top_places(Expr x, int k) {
-  return with_value(Op::TopPlaces, std::move(x), k);
+  return from_node(
+      new Node{.op = Op::TopPlaces, .args = {std::move(x)}, .k = k});
 }
 
 Expr product(Expr x, Weight weight) {
@@ -203,7 +147,7 @@ Expr attention(Expr q, Expr k, Expr v, Expr length, double scale) {
   return from_node(new Node{
       .op = Op::Attention,
       .args = {std::move(q), std::move(k), std::move(v), std::move(length)},
-      .value = scale});
+      .scale = scale});
 }
 
 bool equal(const Expr& a, const Expr& b) {
@@ -275,8 +219,7 @@ Expr replace(
     return replacement_of(node.input, replacements);
   }
   if (node.op == Op::Extent) {
-    return extent(
-        replacement_of(node.input, replacements), static_cast<int>(node.value));
+    return extent(replacement_of(node.input, replacements), node.axis);
   }
   std::vector<Expr> args;
   args.reserve(node.args.size());

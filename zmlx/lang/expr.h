@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
+#include "zmlx/base/fields.h"
 #include "zmlx/export.h"
 #include "zmlx/lang/type.h"
 
@@ -14,6 +16,7 @@ namespace zmlx::lang {
 /// The operations of the language. A composite such as silu is a tree of
 /// these (lang/functions.h). Operands and results are values of compute types;
 /// the meaning of each is that of C++ on floats unless a comment says more.
+/// What else is known of each is its row in lang/operation_table.h.
 enum class Op : uint8_t {
   // Leaves.
   Input, // the element of input `input` at this place
@@ -21,7 +24,7 @@ enum class Op : uint8_t {
   Index, // the place along the last axis: 0 .. D-1, int32
   Width, // D, the length of the last axis, int32
   RowIndex, // which row this is, row-major among all of the space, int32
-  Extent, // the length of axis `value` of input `input`, int32
+  Extent, // the length of axis `axis` of input `input`, int32
   // One operand.
   As, // rounded to `type` and back: a value that the graph stored; to the type
   // of input `input` where that is one
@@ -77,12 +80,14 @@ enum class Op : uint8_t {
   ArgMin,
   Pick, // element args[1] (an integer) of the row of input args[0]
   Take, // the element at this place in row args[1] of the table args[0]
-  CumSum, // of the places up to this one; `value` is a ScanOrder
-  TopValues, // the `value` largest of a row, descending: a row of its own
+  CumSum, // of the places that `order` names
+  TopValues, // the `k` largest of a row, descending: a row of its own
   TopPlaces, // where they stand, uint32; the lowest first among equals
   // Stages with a hand-written body.
   Product, // sum over the row of args[0] times the weight: place m gets row m
   Attention, // args: q, k, v, length; see backend/stages/attention
+  // A leaf of lowered code alone (lang/program.h), which no tree has.
+  Slot,
 };
 
 /// Number of operands of an operation.
@@ -118,7 +123,12 @@ struct Weight {
   int scales = -1;
   int biases = -1;
   bool operator==(const Weight&) const = default;
+
+  auto fields() const {
+    return std::tie(format, bits, group_size, w, scales, biases);
+  }
 };
+static_assert(lists_all_members<Weight>);
 
 struct Node;
 
@@ -152,18 +162,29 @@ class ZMLX_API Expr {
 struct ZMLX_API Node {
   Op op;
   std::vector<Expr> args;
-  /// Constant; Attention: the scale; Extent: the axis, negative from the end;
-  /// CumSum: the ScanOrder; Top*: how many.
-  double value = 0;
+  // What it holds beside its operands; see Payload in lang/operations.h.
+  double value = 0; // Constant
   int input = -1; // Input, Extent, As
   Type type = Type::F32; // As, Cast; Constant: I32 or F32 as it was written
+  int axis = 0; // Extent; negative from the end
+  ScanOrder order = ScanOrder::Forward; // CumSum
+  int k = 0; // TopValues, TopPlaces: how many
+  double scale = 0; // Attention
   Weight weight; // Product
+
+  /// All of it: equal() and content_key() go by these.
+  auto fields() const {
+    return std::tie(
+        op, args, value, input, type, axis, order, k, scale, weight);
+  }
 
   /// Trees of any depth are freed without recursion.
   ~Node();
 };
+static_assert(lists_all_members<Node>);
 
-/// The node with these operands. InternalError when their number is wrong.
+/// The node with these operands. InternalError when their number is wrong, or
+/// for Slot.
 ZMLX_API Expr make(Op op, std::vector<Expr> args);
 ZMLX_API Expr input(int number);
 ZMLX_API Expr as(Type type, Expr x);

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/lang/operations.h"
 #include "zmlx/lang/space.h"
 
 namespace zmlx::lang {
@@ -140,7 +141,7 @@ class ShapeInference {
       if (node.op != Op::Extent) {
         return;
       }
-      const auto axis = static_cast<int>(node.value);
+      const int axis = node.axis;
       const auto rank = static_cast<int>(inputs_.at(node.input).size());
       if (axis < -rank || axis >= rank) {
         throw user_error(
@@ -239,7 +240,7 @@ class ShapeInference {
     }
     const Node& value = *output.value;
     if (value.op == Op::TopValues || value.op == Op::TopPlaces) {
-      const auto k = static_cast<int64_t>(value.value);
+      const int64_t k = value.k;
       if (k < 1 || k > space.back()) {
         throw user_error(
             "{}: expected 1 to {} of rows of {}, got k = {}",
@@ -429,9 +430,7 @@ class ShapeInference {
 } // namespace
 
 bool along_row(Op op) {
-  return is_reduction(op) || op == Op::Pick || op == Op::Take ||
-      op == Op::Index || op == Op::Width || op == Op::RowIndex ||
-      op == Op::CumSum || op == Op::TopValues || op == Op::TopPlaces;
+  return operation(op).knows_row;
 }
 
 Shape broadcast(const Shape& a, const Shape& b) {
@@ -443,45 +442,41 @@ Shape broadcast(const Shape& a, const Shape& b) {
   return *shape;
 }
 
+namespace {
+
+Variation variation_of_input(Role role) {
+  return {role != Role::Scalar && role != Role::EachRow, role == Role::EachRow};
+}
+
+Variation variation_of(
+    const Node& node,
+    const Operation& facts,
+    const std::unordered_map<const Node*, Variation>& known) {
+  Variation v;
+  if (facts.along == Along::Varies) {
+    return {true, false};
+  }
+  v.row = facts.along == Along::OnePerRow || facts.kind == OpKind::Read;
+  for (int k = first_value(facts); k < facts.arity; ++k) {
+    const Variation& below = known.at(node.args[k].get());
+    v.varies |= below.varies && facts.along == Along::Operands;
+    v.row |= below.row;
+  }
+  return v;
+}
+
+} // namespace
+
 std::vector<Variation> variations(
     const Body& body,
     const std::vector<const Node*>& nodes) {
   std::unordered_map<const Node*, Variation> known;
   std::vector<Variation> result;
   for (const Node* node : nodes) {
-    Variation v;
-    switch (node->op) {
-      case Op::Pick:
-        v = {known.at(node->args[1].get()).varies, true};
-        break;
-      case Op::Input: {
-        const Role role = body.inputs.at(node->input).role;
-        v = {
-            role != Role::Scalar && role != Role::EachRow,
-            role == Role::EachRow};
-        break;
-      }
-      case Op::RowIndex:
-        v.row = true;
-        break;
-      case Op::Index:
-      case Op::Random:
-      case Op::Take:
-      case Op::CumSum:
-      case Op::TopValues:
-      case Op::TopPlaces:
-      case Op::Product:
-      case Op::Attention:
-        v.varies = true;
-        break;
-      default:
-        v.row = is_reduction(node->op);
-        for (const Expr& arg : node->args) {
-          const Variation& below = known.at(arg.get());
-          v.varies |= below.varies && !is_reduction(node->op);
-          v.row |= below.row;
-        }
-    }
+    const Operation& facts = operation(node->op);
+    const Variation v = facts.along == Along::ByRole
+        ? variation_of_input(body.inputs.at(node->input).role)
+        : variation_of(*node, facts, known);
     known.emplace(node, v);
     result.push_back(v);
   }

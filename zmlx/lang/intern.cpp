@@ -1,40 +1,33 @@
 #include "zmlx/lang/intern.h"
 
-#include <bit>
-
 namespace zmlx::lang {
-namespace {
-
-uint64_t pair(int low, int high) {
-  return static_cast<uint32_t>(low) |
-      static_cast<uint64_t>(static_cast<uint32_t>(high)) << 32;
-}
-
-} // namespace
 
 size_t Interner::KeyHash::operator()(const Key& key) const {
   uint64_t hash = key.size();
   for (uint64_t word : key) {
-    hash = (hash ^ word) * 0x9E3779B97F4A7C15ull;
-    hash ^= hash >> 29;
+    hash = mix(hash, word);
   }
   return hash;
 }
 
 Interner::Key Interner::key(const Node& node) const {
-  const Weight& w = node.weight;
   Key key;
-  key.reserve(6 + node.args.size());
-  key.push_back(
-      static_cast<uint64_t>(node.op) | static_cast<uint64_t>(node.type) << 8);
-  key.push_back(std::bit_cast<uint64_t>(node.value));
-  key.push_back(pair(node.input, static_cast<int>(w.format)));
-  key.push_back(pair(w.bits, w.group_size));
-  key.push_back(pair(w.w, w.scales));
-  key.push_back(pair(w.biases, 0));
-  for (const Expr& arg : node.args) {
-    key.push_back(static_cast<uint64_t>(of(arg.get())));
-  }
+  const auto add = [&](uint64_t word) { key.push_back(word); };
+  std::apply(
+      [&](const auto&... field) {
+        const auto add_field = [&]<typename T>(const T& value) {
+          if constexpr (std::is_same_v<T, std::vector<Expr>>) {
+            add(value.size());
+            for (const Expr& arg : value) {
+              add(static_cast<uint64_t>(of(arg.get())));
+            }
+          } else {
+            for_each_word(value, add);
+          }
+        };
+        (add_field(field), ...);
+      },
+      node.fields());
   return key;
 }
 

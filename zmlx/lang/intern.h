@@ -24,12 +24,15 @@ class Interner {
     return by_key_.size();
   }
 
- private:
   using Key = std::vector<uint64_t>;
+  /// Everything that a node holds, its operands by their numbers: equal
+  /// exactly for equal structures of one numbering.
+  Key key(const Node& node) const;
+
+ private:
   struct KeyHash {
     size_t operator()(const Key& key) const;
   };
-  Key key(const Node& node) const;
 
   std::unordered_map<const Node*, int> by_node_;
   std::unordered_map<Key, int, KeyHash> by_key_;

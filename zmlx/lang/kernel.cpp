@@ -1,7 +1,6 @@
 #include "zmlx/lang/kernel.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -211,34 +210,6 @@ Define Kernel::define(const Attributes& attributes) const {
   return result;
 }
 
-namespace {
-
-std::string canonical_node(const Node& node, const Interner& structures) {
-  const Weight& w = node.weight;
-  std::string text = fmt::format(
-      "{}:{}:{:x}:{}",
-      static_cast<int>(node.op),
-      static_cast<int>(node.type),
-      std::bit_cast<uint64_t>(node.value),
-      node.input);
-  if (node.op == Op::Product) {
-    text += fmt::format(
-        ":{}:{}:{}:{}:{}:{}",
-        static_cast<int>(w.format),
-        w.bits,
-        w.group_size,
-        w.w,
-        w.scales,
-        w.biases);
-  }
-  for (const Expr& arg : node.args) {
-    text += fmt::format(" {}", structures.of(arg.get()));
-  }
-  return text + "\n";
-}
-
-} // namespace
-
 std::string content_key(const Body& body) {
   Hasher hasher;
   hasher.add(body.inputs.size()).add(body.outputs.size());
@@ -270,13 +241,15 @@ std::string content_key(const Body& body) {
   for (const auto& [input, gradient] : body.gradients) {
     hasher.add(input).add(content_key(*gradient));
   }
-  // Structures are numbered as first met, so that each new number is a line
-  // and sharing leaves no trace in the text.
-  int lines = 0;
+  // Structures are numbered as first met, so that each adds its key once and
+  // sharing leaves no trace.
+  int added = 0;
   for (const Node* node : postorder(roots)) {
-    if (structures.of(node) == lines) {
-      hasher.add(canonical_node(*node, structures));
-      ++lines;
+    if (structures.of(node) == added) {
+      for (const uint64_t word : structures.key(*node)) {
+        hasher.add(word);
+      }
+      ++added;
     }
   }
   return hasher.digest().hex();

@@ -8,6 +8,7 @@
 
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/intern.h"
+#include "zmlx/lang/operations.h"
 
 namespace zmlx::lang {
 namespace {
@@ -16,39 +17,6 @@ namespace {
 // parser's.
 constexpr int kPrefix = 11;
 constexpr int kWhole = 12;
-
-int binary_precedence(Op op) {
-  switch (op) {
-    case Op::Or:
-      return 1;
-    case Op::And:
-      return 2;
-    case Op::BitOr:
-      return 3;
-    case Op::BitXor:
-      return 4;
-    case Op::BitAnd:
-      return 5;
-    case Op::Equal:
-    case Op::NotEqual:
-      return 6;
-    case Op::Less:
-    case Op::LessEqual:
-      return 7;
-    case Op::Shl:
-    case Op::Shr:
-      return 8;
-    case Op::Add:
-    case Op::Sub:
-      return 9;
-    case Op::Mul:
-    case Op::Div:
-    case Op::Mod:
-      return 10;
-    default:
-      return 0; // written as a call
-  }
-}
 
 struct Text {
   std::string text;
@@ -150,7 +118,7 @@ class Printer {
     for (size_t i = 0; i < node.args.size(); ++i) {
       depth = std::max(depth, arg(node, i).depth + 1);
     }
-    int precedence = binary_precedence(node.op);
+    const Operation& facts = operation(node.op);
     if (node.op == Op::Input) {
       return {input_name(node.input), kWhole, 0};
     }
@@ -158,11 +126,11 @@ class Printer {
       int holds = std::signbit(node.value) ? kPrefix : kWhole;
       return {number_text(node), holds, 0};
     }
-    if (node.op == Op::Neg || node.op == Op::Not) {
+    if (facts.written == Written::Prefix) {
       return {prefix_text(node), kPrefix, depth};
     }
-    if (precedence > 0) {
-      return {binary_text(node, precedence), precedence, depth};
+    if (facts.written == Written::Infix) {
+      return {binary_text(node, facts.precedence), facts.precedence, depth};
     }
     return {call_text(node), kWhole, depth};
   }
@@ -186,45 +154,64 @@ class Printer {
   }
 
   std::string call_text(const Node& node) const {
-    std::string text = fmt::format("{}(", name_of(node.op));
-    if (node.op == Op::As && node.input >= 0) {
-      text += input_name(node.input) + ", ";
-    } else if (node.op == Op::As || node.op == Op::Cast) {
-      text += fmt::format("{}, ", name_of(node.type));
-    }
+    std::string text = fmt::format("{}({}", name_of(node.op), before(node));
     for (size_t i = 0; i < node.args.size(); ++i) {
       text += (i == 0 ? "" : ", ") + arg(node, i).text;
     }
-    if (node.op == Op::Extent) {
-      text += fmt::format("{}, {}", input_name(node.input), node.value);
+    return text + after(node) + ")";
+  }
+
+  /// What is written before the operands.
+  std::string before(const Node& node) const {
+    switch (operation(node.op).payload) {
+      case Payload::Type:
+        return node.input >= 0 ? input_name(node.input) + ", "
+                               : fmt::format("{}, ", name_of(node.type));
+      case Payload::Axis:
+        return fmt::format("{}, {}", input_name(node.input), node.axis);
+      default:
+        return "";
     }
-    if (node.op == Op::TopValues || node.op == Op::TopPlaces) {
-      text += fmt::format(", {}", node.value);
+  }
+
+  /// What is written after the operands.
+  std::string after(const Node& node) const {
+    switch (operation(node.op).payload) {
+      case Payload::Order:
+        return order_text(node.order);
+      case Payload::Count:
+        return fmt::format(", {}", node.k);
+      case Payload::Scale:
+        return fmt::format(", {}", node.scale);
+      case Payload::Weight:
+        return weight_text(node.weight);
+      default:
+        return "";
     }
-    if (node.op == Op::CumSum && node.value != 0) {
-      const auto order = static_cast<ScanOrder>(static_cast<int>(node.value));
-      const bool reverse =
-          order == ScanOrder::Reverse || order == ScanOrder::ReverseExclusive;
-      const bool exclusive = order == ScanOrder::ForwardExclusive ||
-          order == ScanOrder::ReverseExclusive;
-      text += fmt::format(", {:d}, {:d}", reverse, exclusive);
+  }
+
+  static std::string order_text(ScanOrder order) {
+    if (order == ScanOrder::Forward) {
+      return "";
     }
-    if (node.op == Op::Attention) {
-      text += fmt::format(", {}", node.value);
+    const bool reverse =
+        order == ScanOrder::Reverse || order == ScanOrder::ReverseExclusive;
+    const bool exclusive = order == ScanOrder::ForwardExclusive ||
+        order == ScanOrder::ReverseExclusive;
+    return fmt::format(", {:d}, {:d}", reverse, exclusive);
+  }
+
+  std::string weight_text(const Weight& w) const {
+    std::string text = ", " + input_name(w.w);
+    if (w.format == WeightFormat::Affine) {
+      text += fmt::format(
+          ", {}, {}, {}, {}",
+          input_name(w.scales),
+          input_name(w.biases),
+          w.bits,
+          w.group_size);
     }
-    if (node.op == Op::Product) {
-      const Weight& w = node.weight;
-      text += ", " + input_name(w.w);
-      if (w.format == WeightFormat::Affine) {
-        text += fmt::format(
-            ", {}, {}, {}, {}",
-            input_name(w.scales),
-            input_name(w.biases),
-            w.bits,
-            w.group_size);
-      }
-    }
-    return text + ")";
+    return text;
   }
 
   const Body& body_;

@@ -24,25 +24,31 @@ namespace zmlx::lang {
 /// operands have type `from` (Select: the first is Bool, the others `from`;
 /// Pick: the place, an integer): conversions are Casts of their own. Where an
 /// As stands, compute_type(rounded) is `type` and rounding does change values.
+///
+/// Op::Slot, which trees have not, is the result of a reduction of an earlier
+/// pass, or, in the store of a product, accumulator `number` at this place.
 struct Instruction {
   Op op;
   Type type; // compute type of the result
   Type from = Type::F32; // compute type of the operands; `type` for leaves
   bool uniform = false;
   std::array<uint16_t, 3> in{}; // registers; Pick: in[0] is the place
-  double value = 0; // Constant; CumSum: the ScanOrder; Extent: the axis
+  double value = 0; // Constant
+  int axis = 0; // Extent
+  ScanOrder order = ScanOrder::Forward; // CumSum
   /// Input, Pick, Take and Extent: which input. Slot: which slot.
   int number = -1;
   Type rounded = Type::F32; // As
   /// Names the value: instructions of different passes with one id compute the
   /// same.
   int id = -1;
-};
 
-/// The extra leaf of lowered code, beside Input, Constant, Index and Width:
-/// the result of a reduction of an earlier pass (or, in the store of a product,
-/// accumulator `number` at this place).
-inline constexpr Op kSlot = Op::Sum;
+  auto fields() const {
+    return std::tie(
+        op, type, from, uniform, in, value, axis, order, number, rounded, id);
+  }
+};
+static_assert(lists_all_members<Instruction>);
 
 using Code = std::vector<Instruction>;
 
@@ -109,7 +115,7 @@ struct TopTerm {
 ///
 /// Product: `row` gives the row of K float values that is multiplied (its last
 /// pass has the single store {output -1, value}); accumulator t is its product
-/// with weights[t]; `store` runs over the M places of each output, where kSlot
+/// with weights[t]; `store` runs over the M places of each output, where Slot
 /// `number` t is accumulator t and Input, Index and Width are those of the
 /// output row. The accumulators and the row multiplied are F32 (F64 where x is
 /// float64). Weights whose M differ belong to different outputs: then each

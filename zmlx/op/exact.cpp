@@ -7,24 +7,14 @@
 #include <mlx/primitives.h>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/lang/lower/evaluate.h"
 
 namespace zmlx::op {
 
 namespace {
 
 double value_of(lang::Op op, double x) {
-  switch (op) {
-    case lang::Op::Exp:
-      return std::exp(x);
-    case lang::Op::Sin:
-      return std::sin(x);
-    case lang::Op::Cos:
-      return std::cos(x);
-    case lang::Op::Erf:
-      return std::erf(x);
-    default:
-      throw internal_error("exact: not made for '{}'", lang::name_of(op));
-  }
+  return *lang::lower_detail::evaluate(op, lang::Type::F64, {x, 0, 0});
 }
 
 class Exact : public mx::Primitive {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/lang/operations.h"
 #include "zmlx/lang/space.h"
 #include "zmlx/op/convert.h"
 #include "zmlx/op/reference_maps.h"
@@ -96,34 +97,22 @@ class Evaluator {
   }
 
   Value compute(const lang::Node& n, const mx::Shape& space) {
-    switch (n.op) {
-      case Op::Input:
-      case Op::Constant:
-      case Op::Index:
-      case Op::Width:
-      case Op::RowIndex:
-      case Op::Extent:
+    switch (lang::operation(n.op).kind) {
+      case lang::OpKind::Leaf:
         return leaf(n, space);
-      case Op::Stop: {
-        Value v = evaluate(n.args[0], space);
-        return {mx::stop_gradient(v.a, s_), v.constant};
-      }
-      case Op::Random:
-      case Op::CumSum:
-      case Op::TopValues:
-      case Op::TopPlaces:
-        return {row(n, space), {}};
-      case Op::Take:
-      case Op::Pick:
+      case lang::OpKind::Map:
+        return map(n, space);
+      case lang::OpKind::Reduction:
+        return {reduction(n, space), {}};
+      case lang::OpKind::Read:
         return {read(n, space), {}};
-      case Op::Product:
-        return {product(n), {}};
-      case Op::Attention:
-        return {attention(n), {}};
-      default:
-        return lang::is_reduction(n.op) ? Value{reduction(n, space), {}}
-                                        : map(n, space);
+      case lang::OpKind::RowToRow:
+      case lang::OpKind::Draw:
+        return {row(n, space), {}};
+      case lang::OpKind::Stage:
+        break;
     }
+    return {n.op == Op::Product ? product(n) : attention(n), {}};
   }
 
   Value leaf(const lang::Node& n, const mx::Shape& space) {
@@ -138,8 +127,7 @@ class Evaluator {
       case Op::Width:
         return {mx::array(width, mx::int32), {}};
       case Op::Extent: {
-        const int axis = static_cast<int>(n.value);
-        return {mx::array(inputs_[n.input].shape(axis), mx::int32), {}};
+        return {mx::array(inputs_[n.input].shape(n.axis), mx::int32), {}};
       }
       case Op::RowIndex: {
         mx::Shape rows = space;
@@ -161,18 +149,17 @@ class Evaluator {
       return random_bits(array_of(n.args[0], space), space, s_);
     }
     const auto x = full_row(n.args[0], space);
-    const int number = static_cast<int>(n.value);
     if (n.op == Op::CumSum) {
-      return running_sum(x, static_cast<lang::ScanOrder>(number), s_);
+      return running_sum(x, n.order, s_);
     }
-    const auto places = top_places(x, number, s_);
+    const auto places = top_places(x, n.k, s_);
     return n.op == Op::TopPlaces ? mx::stop_gradient(places, s_)
                                  : mx::take_along_axis(x, places, -1, s_);
   }
 
   mx::array reduction(const lang::Node& n, const mx::Shape& space) {
     const auto result = reduced(n.op, full_row(n.args[0], space), s_);
-    const bool place = n.op == Op::ArgMax || n.op == Op::ArgMin;
+    const bool place = lang::operation(n.op).types == lang::TypeRule::Place;
     return place ? mx::stop_gradient(result, s_) : result;
   }
 
@@ -210,10 +197,14 @@ class Evaluator {
   mx::array attention(const lang::Node& n) const {
     const auto in = [&](int i) { return inputs_[n.args[i]->input]; };
     const auto type = values_.compute(type_of(in(0)));
-    return attend(in(0), in(1), in(2), in(3), n.value, type, s_);
+    return attend(in(0), in(1), in(2), in(3), n.scale, type, s_);
   }
 
   Value map(const lang::Node& n, const mx::Shape& space) {
+    if (n.op == Op::Stop) {
+      const Value v = evaluate(n.args[0], space);
+      return {mx::stop_gradient(v.a, s_), v.constant};
+    }
     std::vector<Value> operands;
     for (const auto& arg : n.args) {
       operands.push_back(evaluate(arg, space));

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/lang/operations.h"
 #include "zmlx/op/exact.h"
 #include "zmlx/op/reference_integers.h"
 
@@ -11,151 +12,156 @@ namespace zmlx::op {
 namespace {
 
 using lang::Op;
+using lang::TypeRule;
 using lang::lower_detail::Number;
 
-mx::array transcendental(Op op, const mx::array& x, const Conversions& c);
+template <mx::array (*function)(const mx::array&, mx::StreamOrDevice)>
+mx::array one(const mx::array& x, const Conversions& c) {
+  return function(x, c.stream());
+}
+
+template <mx::array (
+    *function)(const mx::array&, const mx::array&, mx::StreamOrDevice)>
+mx::array two(const mx::array& a, const mx::array& b, const Conversions& c) {
+  return function(a, b, c.stream());
+}
+
+/// MLX's float64 is no more exact than float32 for these (op/exact.h).
+template <Op op, mx::array (*function)(const mx::array&, mx::StreamOrDevice)>
+mx::array exactly(const mx::array& x, const Conversions& c) {
+  return c.precise() ? exact(op, x, c.stream()) : function(x, c.stream());
+}
+
+/// Integers need another function.
+template <
+    mx::array (
+        *function)(const mx::array&, const mx::array&, mx::StreamOrDevice),
+    mx::array (*of_integers)(const mx::array&, const mx::array&, mx::Stream)>
+mx::array
+by_type(const mx::array& a, const mx::array& b, const Conversions& c) {
+  return mx::issubdtype(a.dtype(), mx::floating)
+      ? function(a, b, c.stream())
+      : of_integers(a, b, c.stream());
+}
+
+mx::array reciprocal_root(const mx::array& x, const Conversions& c) {
+  const auto s = c.stream();
+  return mx::divide(mx::array(1.0, x.dtype()), mx::sqrt(x, s), s);
+}
+
+mx::array round_even(const mx::array& x, const Conversions& c) {
+  return mx::round(x, 0, c.stream());
+}
 
 // Exact for both signs (mx::sigmoid is 1 - y for the negative ones), with
 // finite parts in the branch not taken, so that gradients stay finite.
 mx::array sigmoid(const mx::array& x, const Conversions& c) {
   const auto s = c.stream();
-  const mx::array zero(0.0, x.dtype()), one(1.0, x.dtype());
+  const mx::array zero(0.0, x.dtype()), unit(1.0, x.dtype());
+  const auto exponential = exactly<Op::Exp, mx::exp>;
   const auto positive = mx::greater_equal(x, zero, s);
-  const auto e_minus = transcendental(
-      Op::Exp, mx::negative(mx::where(positive, x, zero, s), s), c);
-  const auto e_plus =
-      transcendental(Op::Exp, mx::where(positive, zero, x, s), c);
+  const auto e_minus =
+      exponential(mx::negative(mx::where(positive, x, zero, s), s), c);
+  const auto e_plus = exponential(mx::where(positive, zero, x, s), c);
   return mx::where(
       positive,
-      mx::divide(one, mx::add(one, e_minus, s), s),
-      mx::divide(e_plus, mx::add(one, e_plus, s), s),
+      mx::divide(unit, mx::add(unit, e_minus, s), s),
+      mx::divide(e_plus, mx::add(unit, e_plus, s), s),
       s);
 }
 
-mx::array transcendental(Op op, const mx::array& x, const Conversions& c) {
-  const auto s = c.stream();
-  switch (op) {
-    case Op::Exp:
-      return c.precise() ? exact(op, x, s) : mx::exp(x, s);
-    case Op::Sin:
-      return c.precise() ? exact(op, x, s) : mx::sin(x, s);
-    case Op::Cos:
-      return c.precise() ? exact(op, x, s) : mx::cos(x, s);
-    case Op::Erf:
-      return c.precise() ? exact(op, x, s) : mx::erf(x, s);
-    case Op::Expm1:
-      return mx::expm1(x, s);
-    case Op::Log:
-      return mx::log(x, s);
-    case Op::Log1p:
-      return mx::log1p(x, s);
-    case Op::Sqrt:
-      return mx::sqrt(x, s);
-    case Op::Rsqrt:
-      return mx::divide(mx::array(1.0, x.dtype()), mx::sqrt(x, s), s);
-    case Op::Tanh:
-      return mx::tanh(x, s);
-    case Op::Sigmoid:
-      return sigmoid(x, c);
-    default:
-      throw internal_error("reference: no rule for '{}'", lang::name_of(op));
-  }
-}
+// clang-format off
+constexpr MlxFunction kFunctions[] = {
+    {Op::Neg, one<mx::negative>, nullptr, "Negative"},
+    {Op::Abs, one<mx::abs>, nullptr, "Abs"},
+    {Op::Exp, exactly<Op::Exp, mx::exp>, nullptr, "Exp"},
+    {Op::Expm1, one<mx::expm1>, nullptr, "Expm1"},
+    {Op::Log, one<mx::log>, nullptr, "Log"},
+    {Op::Log1p, one<mx::log1p>, nullptr, "Log1p"},
+    {Op::Sqrt, one<mx::sqrt>, nullptr, "Sqrt"},
+    {Op::Rsqrt, reciprocal_root, nullptr, "Rsqrt"},
+    {Op::Sin, exactly<Op::Sin, mx::sin>, nullptr, "Sin"},
+    {Op::Cos, exactly<Op::Cos, mx::cos>, nullptr, "Cos"},
+    {Op::Tanh, one<mx::tanh>, nullptr, "Tanh"},
+    {Op::Sigmoid, sigmoid, nullptr, "Sigmoid"},
+    {Op::Erf, exactly<Op::Erf, mx::erf>, nullptr, "Erf"},
+    {Op::Floor, one<mx::floor>, nullptr, "Floor"},
+    {Op::Ceil, one<mx::ceil>, nullptr, "Ceil"},
+    {Op::Round, round_even, nullptr},
+    {Op::Not, one<mx::logical_not>, nullptr, "LogicalNot"},
+    {Op::Add, nullptr, two<mx::add>, "Add"},
+    {Op::Sub, nullptr, two<mx::subtract>, "Subtract"},
+    {Op::Mul, nullptr, two<mx::multiply>, "Multiply"},
+    {Op::Div, nullptr, by_type<mx::divide, divide_integers>, "Divide"},
+    {Op::Mod, nullptr, by_type<mx::remainder, modulo_integers>},
+    {Op::Pow, nullptr, by_type<mx::power, power_of_integers>, "Power"},
+    {Op::Max, nullptr, two<mx::maximum>, "Maximum"},
+    {Op::Min, nullptr, two<mx::minimum>, "Minimum"},
+    {Op::And, nullptr, two<mx::logical_and>, "LogicalAnd"},
+    {Op::Or, nullptr, two<mx::logical_or>, "LogicalOr"},
+    {Op::BitAnd, nullptr, two<mx::bitwise_and>},
+    {Op::BitOr, nullptr, two<mx::bitwise_or>},
+    {Op::BitXor, nullptr, two<mx::bitwise_xor>},
+    {Op::Shl, nullptr, two<mx::left_shift>},
+    {Op::Shr, nullptr, two<mx::right_shift>},
+    {Op::Less, nullptr, two<mx::less>, "Less"},
+    {Op::LessEqual, nullptr, two<mx::less_equal>, "LessEqual"},
+    {Op::Equal, nullptr, two<mx::equal>},
+    {Op::NotEqual, nullptr, two<mx::not_equal>, "NotEqual"},
+};
+// clang-format on
 
-mx::array
-arithmetic(Op op, const mx::array& a, const mx::array& b, mx::Stream s) {
-  const bool integer = !mx::issubdtype(a.dtype(), mx::floating);
-  switch (op) {
-    case Op::Add:
-      return mx::add(a, b, s);
-    case Op::Sub:
-      return mx::subtract(a, b, s);
-    case Op::Mul:
-      return mx::multiply(a, b, s);
-    case Op::Div:
-      return integer ? divide_integers(a, b, s) : mx::divide(a, b, s);
-    case Op::Mod:
-      return integer ? modulo_integers(a, b, s) : mx::remainder(a, b, s);
-    case Op::Pow:
-      return integer ? power_of_integers(a, b, s) : mx::power(a, b, s);
-    case Op::Max:
-      return mx::maximum(a, b, s);
-    case Op::Min:
-      return mx::minimum(a, b, s);
-    case Op::BitAnd:
-      return mx::bitwise_and(a, b, s);
-    case Op::BitOr:
-      return mx::bitwise_or(a, b, s);
-    case Op::BitXor:
-      return mx::bitwise_xor(a, b, s);
-    case Op::Shl:
-      return mx::left_shift(a, b, s);
-    case Op::Shr:
-      return mx::right_shift(a, b, s);
-    default:
-      throw internal_error("reference: no rule for '{}'", lang::name_of(op));
+const MlxFunction& function_of(Op op) {
+  for (const MlxFunction& function : kFunctions) {
+    if (function.op == op) {
+      return function;
+    }
   }
-}
-
-// Nothing for other operations.
-std::optional<mx::array>
-comparison(Op op, const mx::array& a, const mx::array& b, mx::Stream s) {
-  switch (op) {
-    case Op::Less:
-      return mx::less(a, b, s);
-    case Op::LessEqual:
-      return mx::less_equal(a, b, s);
-    case Op::Equal:
-      return mx::equal(a, b, s);
-    case Op::NotEqual:
-      return mx::not_equal(a, b, s);
-    default:
-      return std::nullopt;
-  }
+  throw internal_error("reference: no rule for '{}'", lang::name_of(op));
 }
 
 } // namespace
 
+std::span<const MlxFunction> mlx_functions() {
+  return kFunctions;
+}
+
 Value unary(Op op, lang::Type to, const Value& v, const Conversions& c) {
-  const auto s = c.stream();
   const auto own = c.own_type(v);
-  const bool integer = !mx::issubdtype(own, mx::floating);
   switch (op) {
     case Op::As:
       return {c.converted(c.stored(c.array_of(v), to), own), {}};
     case Op::Cast:
       return {c.array_of(v, c.compute(to)), {}};
-    case Op::Neg:
-      return {mx::negative(c.array_of(v), s), {}};
-    case Op::Abs:
-      return {mx::abs(c.array_of(v), s), {}};
-    case Op::Not:
-      return c.from_truth(mx::logical_not(c.truth(v), s));
-    case Op::Floor:
-      return {integer ? c.array_of(v) : mx::floor(c.array_of(v), s), {}};
-    case Op::Ceil:
-      return {integer ? c.array_of(v) : mx::ceil(c.array_of(v), s), {}};
-    case Op::Round:
-      return {integer ? c.array_of(v) : mx::round(c.array_of(v), 0, s), {}};
     default:
-      return {transcendental(op, c.floating(v), c), {}};
+      break;
+  }
+  const auto function = function_of(op).one;
+  switch (lang::operation(op).types) {
+    case TypeRule::Logical:
+      return c.from_truth(function(c.truth(v), c));
+    case TypeRule::Float:
+      return {function(c.floating(v), c), {}};
+    case TypeRule::Rounding:
+      return {
+          mx::issubdtype(own, mx::floating) ? function(c.array_of(v), c)
+                                            : c.array_of(v),
+          {}};
+    default:
+      return {function(c.array_of(v), c), {}};
   }
 }
 
 Value binary(Op op, const Value& va, const Value& vb, const Conversions& c) {
-  const auto s = c.stream();
-  if (op == Op::And) {
-    return c.from_truth(mx::logical_and(c.truth(va), c.truth(vb), s));
-  }
-  if (op == Op::Or) {
-    return c.from_truth(mx::logical_or(c.truth(va), c.truth(vb), s));
+  const auto function = function_of(op).two;
+  const TypeRule rule = lang::operation(op).types;
+  if (rule == TypeRule::Logical) {
+    return c.from_truth(function(c.truth(va), c.truth(vb), c));
   }
   const auto type = c.common(va, vb);
-  const auto a = c.array_of(va, type), b = c.array_of(vb, type);
-  if (const auto truth = comparison(op, a, b, s)) {
-    return c.from_truth(*truth);
-  }
-  return {arithmetic(op, a, b, s), {}};
+  const auto result = function(c.array_of(va, type), c.array_of(vb, type), c);
+  return rule == TypeRule::Comparison ? c.from_truth(result)
+                                      : Value{result, {}};
 }
 
 Value select(

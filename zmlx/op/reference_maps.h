@@ -9,6 +9,21 @@
 /// What an operation does at one place by itself, on values of one space.
 namespace zmlx::op {
 
+/// How MLX says an operation of the language that is a map of one or two
+/// operands. The operands are arrays of the types that the operation's TypeRule
+/// asks for.
+struct MlxFunction {
+  lang::Op op;
+  mx::array (*one)(const mx::array& x, const Conversions& c);
+  mx::array (
+      *two)(const mx::array& a, const mx::array& b, const Conversions& c);
+  /// The name of the primitive that is this operation and nothing else, by
+  /// which a captured graph is read; null where there is none.
+  const char* primitive = nullptr;
+};
+
+std::span<const MlxFunction> mlx_functions();
+
 /// An operation of one operand; `to` is the type of Op::As and Op::Cast.
 Value unary(lang::Op op, lang::Type to, const Value& v, const Conversions& c);
 

@@ -193,7 +193,7 @@ class Oracle {
         return static_cast<double>(place / std::max<int64_t>(width, 1));
       case Op::Extent: {
         const Shape& shape = inputs_[e->input].shape;
-        const auto axis = static_cast<int64_t>(e->value);
+        const int64_t axis = e->axis;
         const auto rank = static_cast<int64_t>(shape.size());
         return static_cast<double>(shape[axis < 0 ? axis + rank : axis]);
       }
@@ -301,8 +301,7 @@ class Oracle {
     const int64_t row = place / width;
     const auto [known, added] = scanned_.try_emplace({e.get(), row});
     if (added) {
-      const auto order =
-          static_cast<lang::ScanOrder>(static_cast<int>(e->value));
+      const lang::ScanOrder order = e->order;
       const bool reverse = order == lang::ScanOrder::Reverse ||
           order == lang::ScanOrder::ReverseExclusive;
       const bool exclusive = order == lang::ScanOrder::ForwardExclusive ||

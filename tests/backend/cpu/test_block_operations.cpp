@@ -6,6 +6,7 @@
 #include "tests/backend/cpu/block_operations.h"
 #include "tests/backend/cpu/targets.h"
 #include "zmlx/backend/cpu/cpu.h"
+#include "zmlx/lang/operations.h"
 
 namespace zmlx::backend::cpu {
 namespace {
@@ -55,6 +56,47 @@ TEST(BlockOperations, TruthValues) {
     EXPECT_EQ(apply<int32_t>(get(Op::And), x, y), (std::vector{0, 0, 0, 1}));
     EXPECT_EQ(apply<int32_t>(get(Op::Or), x, y), (std::vector{0, 1, 1, 1}));
     EXPECT_EQ(apply<int32_t>(get(Op::Not), y, y), (std::vector{1, 0, 1, 0}));
+  });
+}
+
+bool admits(lang::TypeRule rule, Type type) {
+  switch (rule) {
+    case lang::TypeRule::Float:
+    case lang::TypeRule::Rounding:
+      return lang::is_float(type);
+    case lang::TypeRule::Integer:
+      return !lang::is_float(type);
+    case lang::TypeRule::Logical:
+      return false; // below
+    default:
+      return true;
+  }
+}
+
+TEST(BlockOperations, EveryMapOfTheLanguageHasOneInEveryType) {
+  constexpr Type kTypes[] = {
+      Type::F32, Type::F64, Type::I32, Type::U32, Type::I64, Type::U64};
+  for_each_target([&] {
+    for (int i = 0; i < lang::kOperations; ++i) {
+      const auto& row = lang::operation(static_cast<Op>(i));
+      if (row.kind != lang::OpKind::Map || row.types == lang::TypeRule::Own) {
+        continue;
+      }
+      const bool truth = row.types == lang::TypeRule::Comparison;
+      for (const Type type : kTypes) {
+        auto it = instruction(row.op, truth ? Type::Bool : type);
+        it.from = type;
+        EXPECT_TRUE(
+            !admits(row.types, type) || find_operation(it, {type, type, type}))
+            << row.name;
+      }
+      if (row.types == lang::TypeRule::Logical) {
+        EXPECT_TRUE(find_operation(
+            instruction(row.op, Type::Bool),
+            {Type::Bool, Type::Bool, Type::Bool}))
+            << row.name;
+      }
+    }
   });
 }
 

@@ -449,7 +449,7 @@ TEST(RowRunner, FillsAFloatRow) {
   program.row.passes[0].reductions = {{Op::Sum, 0, 0}};
   program.row.passes[1].code = {
       {.op = Op::Input, .type = Type::F32, .number = 0},
-      {.op = lang::kSlot, .type = Type::F32, .uniform = true, .number = 0},
+      {.op = lang::Op::Slot, .type = Type::F32, .uniform = true, .number = 0},
       {.op = Op::Div, .type = Type::F32, .in = {0, 1}}};
   program.row.passes[1].stores = {{-1, 2}};
   Array a(Type::BF16, {3, 2500}, Layout::Offset);
@@ -475,12 +475,12 @@ TEST(StoreRunner, StoresItsOwnWidthFromAccumulators) {
   lang::Program program;
   lang::Pass& pass = program.store;
   pass.code = {
-      {.op = lang::kSlot, .type = Type::F32, .number = 0},
-      {.op = lang::kSlot, .type = Type::F32, .number = 1},
+      {.op = lang::Op::Slot, .type = Type::F32, .number = 0},
+      {.op = lang::Op::Slot, .type = Type::F32, .number = 1},
       {.op = Op::Mul, .type = Type::F32, .in = {0, 1}},
       {.op = Op::Input, .type = Type::F32, .number = 0},
       {.op = Op::Add, .type = Type::F32, .in = {2, 3}},
-      {.op = lang::kSlot, .type = Type::F32, .number = 2}};
+      {.op = lang::Op::Slot, .type = Type::F32, .number = 2}};
   pass.stores = {{0, 4}, {1, 5}};
   Array in(Type::F32, {2, 7}, Layout::Transposed);
   in.fill(9);

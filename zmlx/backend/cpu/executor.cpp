@@ -11,6 +11,7 @@
 #include "zmlx/backend/cpu/sums.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/kernel.h"
+#include "zmlx/lang/operations.h"
 
 namespace zmlx::backend::cpu {
 namespace {
@@ -204,23 +205,9 @@ class VectorExecutable : public Executable {
   Walk walk_;
 };
 
+/// What a pass reads, counts or draws, for which there is no block operation.
 bool is_leaf(Op op) {
-  switch (op) {
-    case Op::Input:
-    case Op::Constant:
-    case Op::Index:
-    case Op::RowIndex:
-    case Op::Width:
-    case Op::Extent:
-    case Op::Pick:
-    case Op::Take:
-    case Op::Random:
-    case Op::CumSum:
-    case lang::kSlot:
-      return true;
-    default:
-      return false;
-  }
+  return lang::operation(op).kind != lang::OpKind::Map;
 }
 
 } // namespace

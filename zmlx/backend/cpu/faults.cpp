@@ -8,7 +8,7 @@ std::vector<bool> given_by_input(const lang::Code& code) {
   std::vector<bool> given;
   for (const auto& i : code) {
     bool depends = i.op == Op::Input || i.op == Op::Pick || i.op == Op::Take ||
-        i.op == lang::kSlot;
+        i.op == Op::Slot;
     for (int k = 0; k < lang::operands(i); ++k) {
       depends = depends || given[i.in[k]];
     }

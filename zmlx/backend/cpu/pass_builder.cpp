@@ -273,12 +273,12 @@ void PassBuilder::resolve(size_t i) {
       return resolve_number(i, static_cast<double>(space_.back()));
     case Op::Extent: {
       const auto& shape = inputs_[instruction.number].shape;
-      const auto axis = static_cast<int>(instruction.value);
+      const int axis = instruction.axis;
       const auto rank = static_cast<int>(shape.size());
       return resolve_number(
           i, static_cast<double>(shape.at(axis < 0 ? axis + rank : axis)));
     }
-    case lang::kSlot:
+    case Op::Slot:
       return resolve_slot(i);
     default:
       return resolve_compute(i);
@@ -450,8 +450,7 @@ void PassBuilder::resolve_random(size_t i) {
 
 void PassBuilder::resolve_scan(size_t i) {
   const auto& instruction = pass_.code[i];
-  const auto order =
-      static_cast<lang::ScanOrder>(static_cast<int>(instruction.value));
+  const lang::ScanOrder order = instruction.order;
   const bool backwards = order == lang::ScanOrder::Reverse ||
       order == lang::ScanOrder::ReverseExclusive;
   if (walk_ != Walk::Rows ||

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "zmlx/backend/cpu/pass_builder.h"
+#include "zmlx/lang/operations.h"
 
 namespace zmlx::backend::cpu {
 
@@ -16,21 +17,7 @@ constexpr int64_t kNearBytes = 1024;
 } // namespace
 
 bool is_slow(Op op) {
-  switch (op) {
-    case Op::Exp:
-    case Op::Expm1:
-    case Op::Log:
-    case Op::Log1p:
-    case Op::Sin:
-    case Op::Cos:
-    case Op::Tanh:
-    case Op::Sigmoid:
-    case Op::Erf:
-    case Op::Pow:
-      return true;
-    default:
-      return false;
-  }
+  return lang::operation(op).cost == lang::Cost::Slow;
 }
 
 Op PassBuilder::op_of(const Step& step) const {

@@ -174,7 +174,8 @@ int PassBuilder::loop_value(Draft& draft, const Phases& phases, uint16_t reg) {
       return loop_value(draft, phases, *same);
     }
     value.kind = Kind::Operation;
-    value.instruction = it;
+    value.instruction = {
+        .op = it.op, .type = it.type, .from = it.from, .rounded = it.rounded};
     for (int k = 0; k < lang::arity(it.op); ++k) {
       value.in[k] = loop_value(draft, phases, it.in[k]);
     }

@@ -41,7 +41,7 @@ bool broadcast_along(const Shape& shape, const Shape& space, size_t axis) {
 bool asks_where_it_is(const lang::Program& program) {
   for (const auto& pass : program.row.passes) {
     for (const auto& i : pass.code) {
-      if (lang::along_row(i.op) || i.op == lang::kSlot) {
+      if (lang::along_row(i.op) || i.op == lang::Op::Slot) {
         return true;
       }
     }

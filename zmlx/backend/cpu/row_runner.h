@@ -50,7 +50,7 @@ class ZMLX_API RowRunner {
 };
 
 /// The store of a product's Program bound to memory: one Pass over the places
-/// (..., M) of its outputs. As RowRunner, except that kSlot `number` t is not
+/// (..., M) of its outputs. As RowRunner, except that Slot `number` t is not
 /// uniform: it is accumulator t at the place.
 ///
 /// Only the stores into outputs whose last axis is M = shape.back() are run,

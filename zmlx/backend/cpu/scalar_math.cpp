@@ -5,6 +5,7 @@
 #include "zmlx/backend/cpu/half.h"
 #include "zmlx/backend/cpu/scalar.h"
 #include "zmlx/backend/cpu/vector.h"
+#include "zmlx/lang/operation_table.h"
 
 namespace zmlx::backend::cpu {
 namespace {
@@ -39,191 +40,43 @@ void run_select(const BlockArgs& a) noexcept {
   }
 }
 
-template <typename T>
-T sigmoid(T x) {
-  const T e = std::exp(-std::abs(x));
-  return (x < 0 ? e : T(1)) / (T(1) + e);
-}
+using lang::TypeRule;
+using lang::operation_table::has_value;
+using lang::operation_table::kRows;
 
-// Integers wrap as unsigned ones do.
-template <typename T>
-using Wrapping = typename std::conditional_t<
-    std::is_integral_v<T>,
-    std::make_unsigned<T>,
-    std::common_type<T>>::type;
-
-template <typename T>
-T divide(T x, T y) {
-  if constexpr (std::is_integral_v<T>) {
-    if (y == 0) {
-      return 0;
+/// The block operation of row I of the operations for registers of T, from its
+/// value function: what every operation has, whether or not there is a faster
+/// one in vector_math.cpp.
+template <typename T, size_t I>
+constexpr BlockOp block_of() {
+  using lang::operation_table::RowOf;
+  if constexpr (has_value<I, T>()) {
+    constexpr auto& row = std::get<I>(kRows);
+    constexpr bool truth =
+        row.types == TypeRule::Logical || row.types == TypeRule::Comparison;
+    using Out = std::conditional_t<truth, int32_t, T>;
+    using Value = std::remove_const_t<decltype(RowOf<I>::value)>;
+    if constexpr (row.arity == 1) {
+      return &run_unary<Out, T, Value>;
+    } else {
+      return &run_binary<Out, T, Value>;
     }
-    if (std::is_signed_v<T> && y == T(-1)) {
-      return T(Wrapping<T>(0) - Wrapping<T>(x)); // the least has no opposite
-    }
-  }
-  return x / y;
-}
-
-template <typename T>
-T modulo(T x, T y) {
-  if constexpr (std::is_integral_v<T>) {
-    if (y == 0 || (std::is_signed_v<T> && y == T(-1))) {
-      return 0;
-    }
-    const T r = x % y;
-    return r != 0 && (r < 0) != (y < 0) ? r + y : r;
   } else {
-    const T r = std::fmod(x, y);
-    return r != 0 && (r < 0) != (y < 0) ? r + y : r;
+    return nullptr;
   }
 }
 
-template <typename T>
-T power(T x, T y) {
-  if constexpr (std::is_integral_v<T>) {
-    if (y < 0) {
-      return x == 1 ? 1 : x == T(-1) ? (y % 2 ? x : T(1)) : 0;
-    }
-    Wrapping<T> result = 1, base = Wrapping<T>(x);
-    for (auto e = Wrapping<T>(y); e; e >>= 1, base *= base) {
-      result = e & 1 ? result * base : result;
-    }
-    return T(result);
-  } else {
-    return std::pow(x, y);
-  }
-}
-
-// Counts outside the width shift everything out.
-template <typename T>
-T shift_left(T x, T y) {
-  constexpr int width = 8 * sizeof(T);
-  return Wrapping<T>(y) >= width ? T(0) : T(Wrapping<T>(x) << y);
-}
-
-template <typename T>
-T shift_right(T x, T y) {
-  constexpr int width = 8 * sizeof(T);
-  return Wrapping<T>(y) < width ? T(x >> y) : x < 0 ? T(-1) : T(0);
-}
-
-template <typename T>
-T negate(T x) {
-  if constexpr (std::is_integral_v<T>) {
-    return T(Wrapping<T>(0) - Wrapping<T>(x));
-  } else {
-    return -x;
-  }
-}
-
-template <typename T>
-T absolute(T x) {
-  if constexpr (std::is_floating_point_v<T>) {
-    return std::abs(x);
-  } else {
-    return x < 0 ? negate(x) : x;
-  }
-}
-
-template <typename T>
-T round_even(T x) {
-  return std::nearbyint(x);
-}
-
-// clang-format off
-#define ZMLX_UNARY(NAME, VALUE) \
-  struct NAME { template <typename T> auto operator()(T x) const { return VALUE; } }
-#define ZMLX_BINARY(NAME, VALUE) \
-  struct NAME { template <typename T> auto operator()(T x, T y) const { return VALUE; } }
-
-ZMLX_UNARY(Neg, negate(x));
-ZMLX_UNARY(Abs, absolute(x));
-ZMLX_UNARY(Not, int32_t(!x));
-ZMLX_UNARY(Exp, std::exp(x));
-ZMLX_UNARY(Expm1, std::expm1(x));
-ZMLX_UNARY(Log, std::log(x));
-ZMLX_UNARY(Log1p, std::log1p(x));
-ZMLX_UNARY(Sqrt, std::sqrt(x));
-ZMLX_UNARY(Rsqrt, T(1) / std::sqrt(x));
-ZMLX_UNARY(Sin, std::sin(x));
-ZMLX_UNARY(Cos, std::cos(x));
-ZMLX_UNARY(Tanh, std::tanh(x));
-ZMLX_UNARY(Sigmoid, sigmoid(x));
-ZMLX_UNARY(Erf, std::erf(x));
-ZMLX_UNARY(Floor, std::floor(x));
-ZMLX_UNARY(Ceil, std::ceil(x));
-ZMLX_UNARY(Round, round_even(x));
-ZMLX_UNARY(Same, x);
-ZMLX_BINARY(Add, T(Wrapping<T>(x) + Wrapping<T>(y)));
-ZMLX_BINARY(Sub, T(Wrapping<T>(x) - Wrapping<T>(y)));
-ZMLX_BINARY(Mul, T(Wrapping<T>(x) * Wrapping<T>(y)));
-ZMLX_BINARY(Div, divide(x, y));
-ZMLX_BINARY(Mod, modulo(x, y));
-ZMLX_BINARY(Pow, power(x, y));
-ZMLX_BINARY(Max, x != x || x > y ? x : y);
-ZMLX_BINARY(Min, x != x || x < y ? x : y);
-ZMLX_BINARY(And, int32_t(x && y));
-ZMLX_BINARY(Or, int32_t(x || y));
-ZMLX_BINARY(Less, int32_t(x < y));
-ZMLX_BINARY(LessEqual, int32_t(x <= y));
-ZMLX_BINARY(Equal, int32_t(x == y));
-ZMLX_BINARY(NotEqual, int32_t(x != y));
-ZMLX_BINARY(BitAnd, T(x & y));
-ZMLX_BINARY(BitOr, T(x | y));
-ZMLX_BINARY(BitXor, T(x ^ y));
-ZMLX_BINARY(Shl, shift_left(x, y));
-ZMLX_BINARY(Shr, shift_right(x, y));
-
-template <typename T>
-BlockOp float_unary(Op op) {
-  switch (op) {
-#define ZMLX_CASE(NAME) case Op::NAME: return &run_unary<T, T, NAME>
-    ZMLX_CASE(Exp);   ZMLX_CASE(Expm1); ZMLX_CASE(Log);  ZMLX_CASE(Log1p);
-    ZMLX_CASE(Sqrt);  ZMLX_CASE(Rsqrt); ZMLX_CASE(Sin);  ZMLX_CASE(Cos);
-    ZMLX_CASE(Tanh);  ZMLX_CASE(Erf);   ZMLX_CASE(Sigmoid);
-    ZMLX_CASE(Floor); ZMLX_CASE(Ceil);  ZMLX_CASE(Round);
-#undef ZMLX_CASE
-    default: return nullptr;
-  }
-}
-
-template <typename T>
-BlockOp integer_operation(Op op) {
-  switch (op) {
-#define ZMLX_CASE(NAME) case Op::NAME: return &run_binary<T, T, NAME>
-    ZMLX_CASE(BitAnd); ZMLX_CASE(BitOr); ZMLX_CASE(BitXor);
-    ZMLX_CASE(Shl);    ZMLX_CASE(Shr);
-#undef ZMLX_CASE
-    case Op::Floor: case Op::Ceil: case Op::Round:
-      return &run_unary<T, T, Same>;
-    default: return nullptr;
-  }
+template <typename T, size_t... I>
+constexpr auto blocks_of(std::index_sequence<I...> /*all*/) {
+  return std::array<BlockOp, sizeof...(I)>{block_of<T, I>()...};
 }
 
 template <typename T>
 BlockOp operation(Op op) {
-  switch (op) {
-#define ZMLX_CASE(NAME) case Op::NAME: return &run_binary<T, T, NAME>
-    ZMLX_CASE(Add); ZMLX_CASE(Sub); ZMLX_CASE(Mul); ZMLX_CASE(Div);
-    ZMLX_CASE(Mod); ZMLX_CASE(Pow); ZMLX_CASE(Max); ZMLX_CASE(Min);
-#undef ZMLX_CASE
-#define ZMLX_CASE(NAME) case Op::NAME: return &run_binary<int32_t, T, NAME>
-    ZMLX_CASE(And);  ZMLX_CASE(Or);    ZMLX_CASE(Less);
-    ZMLX_CASE(Equal); ZMLX_CASE(NotEqual); ZMLX_CASE(LessEqual);
-#undef ZMLX_CASE
-    case Op::Neg: return &run_unary<T, T, Neg>;
-    case Op::Abs: return &run_unary<T, T, Abs>;
-    case Op::Not: return &run_unary<int32_t, T, Not>;
-    default: break;
-  }
-  if constexpr (std::is_floating_point_v<T>) {
-    return float_unary<T>(op);
-  } else {
-    return integer_operation<T>(op);
-  }
+  static constexpr auto kBlocks =
+      blocks_of<T>(std::make_index_sequence<lang::kOperations>());
+  return kBlocks[static_cast<size_t>(op)];
 }
-// clang-format on
 
 template <typename To>
 struct CastTo {
@@ -315,9 +168,9 @@ BlockOp select(Type condition, Type type) {
   });
 }
 
-bool is_logical(Op op) {
-  return op == Op::Not || op == Op::And || op == Op::Or || op == Op::Less ||
-      op == Op::LessEqual || op == Op::Equal || op == Op::NotEqual;
+bool gives_truth(Op op) {
+  const TypeRule rule = lang::operation(op).types;
+  return rule == TypeRule::Logical || rule == TypeRule::Comparison;
 }
 
 // Whether the types of operands and result are what the operation takes.
@@ -331,7 +184,7 @@ bool types_fit(
   if (lang::arity(i.op) == 2 && in[0] != in[1]) {
     return false;
   }
-  return i.op == Op::Cast || result == (is_logical(i.op) ? Type::I32 : in[0]);
+  return i.op == Op::Cast || result == (gives_truth(i.op) ? Type::I32 : in[0]);
 }
 
 } // namespace

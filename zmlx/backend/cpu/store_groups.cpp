@@ -38,7 +38,7 @@ void prune(lang::RowProgram& row) {
     });
     const auto read = needed_registers(pass);
     for (size_t i = 0; i < read.size(); ++i) {
-      if (read[i] && pass.code[i].op == lang::kSlot) {
+      if (read[i] && pass.code[i].op == lang::Op::Slot) {
         wanted[pass.code[i].number] = true;
       }
     }

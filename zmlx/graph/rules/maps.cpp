@@ -6,6 +6,7 @@
 #include "zmlx/graph/primitives.h"
 #include "zmlx/graph/view.h"
 #include "zmlx/op/convert.h"
+#include "zmlx/op/reference_maps.h"
 
 namespace zmlx::graph {
 namespace {
@@ -65,43 +66,23 @@ Rule formula(Make make) {
 
 using Values = std::vector<Expr>;
 
-const AddRule kUnary[] = {
-    {"Abs", operation(lang::Op::Abs)},
-    {"Negative", operation(lang::Op::Neg)},
-    {"Exp", operation(lang::Op::Exp)},
-    {"Expm1", operation(lang::Op::Expm1)},
-    {"Log", operation(lang::Op::Log)},
-    {"Log1p", operation(lang::Op::Log1p)},
-    {"Sqrt", operation(lang::Op::Sqrt)},
-    {"Rsqrt", operation(lang::Op::Rsqrt)},
-    {"Sin", operation(lang::Op::Sin)},
-    {"Cos", operation(lang::Op::Cos)},
-    {"Tanh", operation(lang::Op::Tanh)},
-    {"Sigmoid", operation(lang::Op::Sigmoid)},
-    {"Erf", operation(lang::Op::Erf)},
-    {"Floor", operation(lang::Op::Floor)},
-    {"Ceil", operation(lang::Op::Ceil)},
-    {"LogicalNot", operation(lang::Op::Not)},
+/// The primitives that are one operation of the language.
+const std::vector<AddRule> kOperations = [] {
+  std::vector<AddRule> added;
+  for (const auto& function : op::mlx_functions()) {
+    if (function.primitive != nullptr) {
+      added.emplace_back(function.primitive, operation(function.op));
+    }
+  }
+  return added;
+}();
+
+const AddRule kOthers[] = {
+    {"Select", operation(lang::Op::Select)},
     {"Square", formula([](const Values& v) { return v[0] * v[0]; })},
     {"AsType", formula([](const Values& v) { return v[0]; })},
-};
-
-const AddRule kBinary[] = {
-    {"Add", operation(lang::Op::Add)},
-    {"Subtract", operation(lang::Op::Sub)},
-    {"Multiply", operation(lang::Op::Mul)},
-    {"Divide", operation(lang::Op::Div)},
-    {"Maximum", operation(lang::Op::Max)},
-    {"Minimum", operation(lang::Op::Min)},
-    {"Power", operation(lang::Op::Pow)},
-    {"Less", operation(lang::Op::Less)},
-    {"LessEqual", operation(lang::Op::LessEqual)},
-    {"NotEqual", operation(lang::Op::NotEqual)},
-    {"LogicalAnd", operation(lang::Op::And)},
-    {"LogicalOr", operation(lang::Op::Or)},
     {"Greater", formula([](const Values& v) { return v[0] > v[1]; })},
     {"GreaterEqual", formula([](const Values& v) { return v[0] >= v[1]; })},
-    {"Select", operation(lang::Op::Select)},
 };
 
 } // namespace

@@ -1,5 +1,6 @@
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/lower/graph.h"
+#include "zmlx/lang/operations.h"
 
 namespace zmlx::lang::lower_detail {
 namespace {
@@ -13,22 +14,10 @@ Type operand_type(Op op, Type from, int k) {
   return op == Op::Select && k == 0 ? Type::Bool : from;
 }
 
-/// What is wrong with the types of an operation, or "".
-std::string_view type_fault(Op op, Type type, Type from) {
-  if (!is_register_type(type) || !is_register_type(from)) {
-    return "not a compute type";
-  }
-  bool truth = from == Type::Bool;
+/// What is wrong with the types of an operation that has a rule of its own, or
+/// "".
+std::string_view own_fault(Op op, Type type, Type from) {
   switch (op) {
-    case Op::Not:
-    case Op::And:
-    case Op::Or:
-      return truth && type == from ? "" : "needs truth values";
-    case Op::Less:
-    case Op::LessEqual:
-    case Op::Equal:
-    case Op::NotEqual:
-      return !truth && type == Type::Bool ? "" : "must give a truth value";
     case Op::Cast:
       return type != from ? "" : "casts to its own type";
     case Op::Pick:
@@ -38,24 +27,43 @@ std::string_view type_fault(Op op, Type type, Type from) {
       return from == Type::U64 && type == Type::U32
           ? ""
           : "makes uint32 from a uint64 seed";
-    case Op::ArgMax:
-    case Op::ArgMin:
-    case Op::TopPlaces:
-      return !truth && type == Type::U32 ? "" : "must give uint32";
     case Op::Constant:
       return "";
+    default:
+      break;
+  }
+  if (from == Type::Bool || type != from) {
+    return "has operands of another type than its result";
+  }
+  return op == Op::Product && !is_float(type) ? "needs floats" : "";
+}
+
+/// What is wrong with the types of an operation, or "".
+std::string_view type_fault(Op op, Type type, Type from) {
+  if (!is_register_type(type) || !is_register_type(from)) {
+    return "not a compute type";
+  }
+  const bool truth = from == Type::Bool;
+  const TypeRule rule = operation(op).types;
+  switch (rule) {
+    case TypeRule::Own:
+      return own_fault(op, type, from);
+    case TypeRule::Logical:
+      return truth && type == from ? "" : "needs truth values";
+    case TypeRule::Comparison:
+      return !truth && type == Type::Bool ? "" : "must give a truth value";
+    case TypeRule::Place:
+      return !truth && type == Type::U32 ? "" : "must give uint32";
     default:
       break;
   }
   if (truth || type != from) {
     return "has operands of another type than its result";
   }
-  bool needs_float = (op >= Op::Exp && op <= Op::Round) || op == Op::Product;
-  if (needs_float && !is_float(type)) {
-    return "needs floats";
+  if (rule == TypeRule::Float || rule == TypeRule::Rounding) {
+    return is_float(type) ? "" : "needs floats";
   }
-  bool needs_integer = op >= Op::BitAnd && op <= Op::Shr;
-  return needs_integer && is_float(type) ? "needs integers" : "";
+  return rule == TypeRule::Integer && is_float(type) ? "needs integers" : "";
 }
 
 void check_value(const Graph& graph, int id, std::string_view pass) {
@@ -91,7 +99,7 @@ void check_pass(const Pass& pass, const std::vector<bool>& known) {
   };
   for (size_t i = 0; i < pass.code.size(); ++i) {
     const Instruction& it = pass.code[i];
-    if (it.op == kSlot) {
+    if (it.op == Op::Slot) {
       if (it.number < 0 || it.number >= static_cast<int>(known.size()) ||
           !known[it.number]) {
         fail(i, "reads a slot that is not known yet");

@@ -2,201 +2,36 @@
 
 #include <algorithm>
 #include <cmath>
-#include <concepts>
 #include <cstdint>
 #include <limits>
 #include <type_traits>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/lang/operation_table.h"
 
 namespace zmlx::lang::lower_detail {
 namespace {
 
-template <std::floating_point T>
-T sigmoid(T x) {
-  T e = std::exp(-std::abs(x));
-  return x >= 0 ? 1 / (1 + e) : e / (1 + e);
-}
+using operation_table::has_value;
+using operation_table::kRows;
 
-template <std::floating_point T>
-T modulo(T a, T b) {
-  T r = std::fmod(a, b);
-  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
-}
-
-template <std::floating_point T>
-std::optional<T> unary(Op op, T x) {
-  switch (op) {
-    case Op::Neg:
-      return -x;
-    case Op::Abs:
-      return std::abs(x);
-    case Op::Exp:
-      return std::exp(x);
-    case Op::Expm1:
-      return std::expm1(x);
-    case Op::Log:
-      return std::log(x);
-    case Op::Log1p:
-      return std::log1p(x);
-    case Op::Sqrt:
-      return std::sqrt(x);
-    case Op::Rsqrt:
-      return 1 / std::sqrt(x);
-    case Op::Sin:
-      return std::sin(x);
-    case Op::Cos:
-      return std::cos(x);
-    case Op::Tanh:
-      return std::tanh(x);
-    case Op::Sigmoid:
-      return sigmoid(x);
-    case Op::Erf:
-      return std::erf(x);
-    case Op::Floor:
-      return std::floor(x);
-    case Op::Ceil:
-      return std::ceil(x);
-    case Op::Round:
-      return std::nearbyint(x);
-    default:
-      return {};
+/// Whether C++ and all devices agree on what comes out.
+template <typename T>
+bool is_defined(Op op, T b) {
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    if (op == Op::Pow) {
+      return b >= 0;
+    }
+    if (op == Op::Shl || op == Op::Shr) {
+      return b >= 0 && static_cast<uint64_t>(b) < sizeof(T) * 8;
+    }
   }
-}
-
-template <std::floating_point T>
-std::optional<T> binary(Op op, T a, T b) {
-  switch (op) {
-    case Op::Add:
-      return a + b;
-    case Op::Sub:
-      return a - b;
-    case Op::Mul:
-      return a * b;
-    case Op::Div:
-      return a / b;
-    case Op::Mod:
-      return modulo(a, b);
-    case Op::Pow:
-      return std::pow(a, b);
-    case Op::Max:
-      return std::isnan(a) || a > b ? a : b;
-    case Op::Min:
-      return std::isnan(a) || a < b ? a : b;
-    default:
-      return {};
-  }
-}
-
-template <std::integral T>
-std::optional<T> unary(Op op, T x) {
-  using U = std::make_unsigned_t<T>;
-  switch (op) {
-    case Op::Neg:
-      return static_cast<T>(U{0} - static_cast<U>(x));
-    case Op::Abs:
-      return x < 0 ? static_cast<T>(U{0} - static_cast<U>(x)) : x;
-    default:
-      return {};
-  }
-}
-
-template <std::integral T>
-T divide(T a, T b) {
-  if (b == 0) {
-    return 0;
-  }
-  if (std::is_signed_v<T> && b == static_cast<T>(-1)) {
-    return *unary(Op::Neg, a); // the lowest integer has no opposite
-  }
-  return a / b;
-}
-
-template <std::integral T>
-T modulo(T a, T b) {
-  if (b == 0 || (std::is_signed_v<T> && b == static_cast<T>(-1))) {
-    return 0;
-  }
-  T r = a % b;
-  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
-}
-
-template <std::integral T>
-std::optional<T> power(T base, T exponent) {
-  if (exponent < 0) {
-    return {};
-  }
-  using U = std::make_unsigned_t<T>;
-  U result = 1;
-  for (U b = static_cast<U>(base), e = static_cast<U>(exponent); e != 0;
-       e >>= 1) {
-    result = (e & 1) != 0 ? result * b : result;
-    b *= b;
-  }
-  return static_cast<T>(result);
-}
-
-template <std::integral T>
-std::optional<T> binary(Op op, T a, T b) {
-  using U = std::make_unsigned_t<T>;
-  U ua = static_cast<U>(a);
-  U ub = static_cast<U>(b);
-  switch (op) {
-    case Op::Add:
-      return static_cast<T>(ua + ub);
-    case Op::Sub:
-      return static_cast<T>(ua - ub);
-    case Op::Mul:
-      return static_cast<T>(ua * ub);
-    case Op::Div:
-      return divide(a, b);
-    case Op::Mod:
-      return modulo(a, b);
-    case Op::Pow:
-      return power(a, b);
-    case Op::Max:
-      return a > b ? a : b;
-    case Op::Min:
-      return a < b ? a : b;
-    case Op::BitAnd:
-      return a & b;
-    case Op::BitOr:
-      return a | b;
-    case Op::BitXor:
-      return a ^ b;
-    case Op::Shl:
-    case Op::Shr:
-      if (b < 0 || ub >= sizeof(T) * 8) {
-        return {};
-      }
-      return op == Op::Shl ? static_cast<T>(ua << ub) : static_cast<T>(a >> b);
-    default:
-      return {};
-  }
+  return true;
 }
 
 template <typename T>
-std::optional<double> compare(Op op, T a, T b) {
-  switch (op) {
-    case Op::Less:
-      return a < b;
-    case Op::LessEqual:
-      return a <= b;
-    case Op::Equal:
-      return a == b;
-    case Op::NotEqual:
-      return a != b;
-    default:
-      return {};
-  }
-}
-
-template <typename T>
-std::optional<double> as_double(std::optional<T> result) {
-  if (!result) {
-    return {};
-  }
-  double value = static_cast<double>(*result);
+std::optional<double> as_double(T result) {
+  const double value = static_cast<double>(result);
   if constexpr (std::is_integral_v<T> && sizeof(T) == 8) {
     if (std::abs(value) > 0x1p53) {
       return {};
@@ -205,27 +40,36 @@ std::optional<double> as_double(std::optional<T> result) {
   return value;
 }
 
-template <typename T>
-std::optional<double> evaluate_as(Op op, const std::array<double, 3>& in) {
-  T a = static_cast<T>(in[0]);
-  T b = static_cast<T>(in[1]);
-  if (auto result = compare(op, a, b)) {
-    return result;
+template <typename T, size_t I>
+std::optional<double> value_of(double a, double b) {
+  constexpr const auto& row = std::get<I>(kRows);
+  if constexpr (has_value<I, T>()) {
+    const T x = static_cast<T>(a);
+    const T y = static_cast<T>(b);
+    if (!is_defined(row.op, y)) {
+      return {};
+    }
+    if constexpr (row.arity == 1) {
+      return as_double(row.value(x));
+    } else {
+      return as_double(row.value(x, y));
+    }
   }
-  return as_double(arity(op) == 1 ? unary(op, a) : binary(op, a, b));
+  return {};
 }
 
-std::optional<double> logical(Op op, double a, double b) {
-  switch (op) {
-    case Op::Not:
-      return a == 0;
-    case Op::And:
-      return a != 0 && b != 0;
-    case Op::Or:
-      return a != 0 || b != 0;
-    default:
-      return {};
-  }
+/// The value functions of all operations, in the order of Op.
+template <typename T, size_t... I>
+constexpr auto values_of(std::index_sequence<I...> /*all*/) {
+  using Function = std::optional<double> (*)(double, double);
+  return std::array<Function, sizeof...(I)>{&value_of<T, I>...};
+}
+
+template <typename T>
+std::optional<double> evaluate_as(Op op, const std::array<double, 3>& in) {
+  static constexpr auto kValues =
+      values_of<T>(std::make_index_sequence<kOperations>());
+  return kValues[static_cast<size_t>(op)](in[0], in[1]);
 }
 
 } // namespace
@@ -237,7 +81,7 @@ evaluate(Op op, Type from, const std::array<double, 3>& operands) {
   }
   switch (from) {
     case Type::Bool:
-      return logical(op, operands[0], operands[1]);
+      return evaluate_as<bool>(op, operands);
     case Type::I32:
       return evaluate_as<int32_t>(op, operands);
     case Type::U32:
@@ -337,24 +181,24 @@ std::optional<Number> among_numbers(
   const std::array<double, 3> values = {
       operands[0].value, operands[1].value, operands[2].value};
   const bool integers = all_integers(op, operands);
-  if (op >= Op::BitAnd && op <= Op::Shr && !integers) {
+  const TypeRule rule = operation(op).types;
+  if (rule == TypeRule::Integer && !integers) {
     throw user_error(
         "{} needs integers, got numbers with a point", name_of(op));
   }
-  if (op == Op::Not || op == Op::And || op == Op::Or) {
+  if (rule == TypeRule::Logical) {
     return Number{*evaluate(op, Type::Bool, values), true};
   }
-  if ((op == Op::Floor || op == Op::Ceil || op == Op::Round) && integers) {
+  if (rule == TypeRule::Rounding && integers) {
     return operands[0];
   }
-  const bool float_function = op >= Op::Exp && op <= Op::Erf;
-  if (integers && !float_function) {
+  if (integers && rule != TypeRule::Float) {
     if (auto result = evaluate(op, Type::I64, values)) {
       return Number{*result, true};
     }
   }
   const auto result = evaluate(op, Type::F64, values);
-  const bool truth = op >= Op::Less && op <= Op::NotEqual;
+  const bool truth = rule == TypeRule::Comparison;
   return result ? std::optional(Number{*result, truth}) : std::nullopt;
 }
 

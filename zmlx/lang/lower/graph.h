@@ -22,15 +22,20 @@ struct Value {
   Type from = Type::F32;
   std::array<int, 3> in{-1, -1, -1};
   double value = 0;
+  int axis = 0;
+  ScanOrder order = ScanOrder::Forward;
+  int k = 0; // TopValues, TopPlaces
   int number = -1;
   Type rounded = Type::F32;
-  bool operator==(const Value&) const = default;
+
+  auto fields() const {
+    return std::tie(op, type, from, in, value, axis, order, k, number, rounded);
+  }
 };
+static_assert(lists_all_members<Value>);
 
 /// Number of operands that are values: the array of a Pick or Take is not one.
 int operands(const Value& value);
-/// The operation is known only when it runs: it reads, counts or draws.
-bool is_opaque(Op op);
 
 /// What a body computes, between typing and scheduling: values in an order in
 /// which operands come first. Attention is not among them.

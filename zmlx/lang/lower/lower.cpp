@@ -6,6 +6,7 @@
 
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/lower/graph.h"
+#include "zmlx/lang/operations.h"
 
 namespace zmlx::lang {
 namespace {
@@ -63,7 +64,7 @@ std::optional<Program> lower_attention(
       node.args[1]->input,
       node.args[2]->input,
       node.args[3]->input,
-      node.value};
+      node.scale};
   program.picked.resize(inputs.size());
   program.roles = roles_of(body);
   return program;
@@ -153,11 +154,10 @@ bool schedule_top(
     std::string* why) {
   program.stage = Stage::TopK;
   const Value& first = graph.values[graph.outputs[0]];
-  program.top.k = static_cast<int>(first.value);
+  program.top.k = first.k;
   for (size_t i = 0; i < graph.outputs.size(); ++i) {
     const Value& value = graph.values[graph.outputs[i]];
-    if (!is_top(value.op) || value.in != first.in ||
-        value.value != first.value) {
+    if (!is_top(value.op) || value.in != first.in || value.k != first.k) {
       *why = "the largest of a row beside other operations";
       return false;
     }
@@ -260,8 +260,7 @@ bool schedule_product(
 } // namespace
 
 int operands(const Instruction& it) {
-  const bool reads = it.op == Op::Pick || it.op == Op::Take;
-  return it.op == kSlot ? 0 : reads ? 1 : arity(it.op);
+  return count_values(operation(it.op));
 }
 
 std::optional<Program>

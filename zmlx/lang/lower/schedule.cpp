@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "zmlx/lang/lower/graph.h"
+#include "zmlx/lang/operations.h"
 
 namespace zmlx::lang::lower_detail {
 namespace {
@@ -65,7 +66,7 @@ class Emitter {
         .from = value.from,
         .uniform = uniform_[id]};
     if (is_leaf_of_pass(value)) {
-      result.op = kSlot;
+      result.op = Op::Slot;
       result.from = value.type;
       result.number = value.op == Op::Product ? value.number : slots_[id];
       return result;
@@ -75,6 +76,8 @@ class Emitter {
     }
     result.id = id;
     result.value = value.value;
+    result.axis = value.axis;
+    result.order = value.order;
     result.number = value.number;
     result.rounded = value.rounded;
     return result;
@@ -92,8 +95,8 @@ std::string too_long() {
 }
 
 bool is_reverse(const Instruction& it) {
-  return it.value == static_cast<double>(ScanOrder::Reverse) ||
-      it.value == static_cast<double>(ScanOrder::ReverseExclusive);
+  return it.order == ScanOrder::Reverse ||
+      it.order == ScanOrder::ReverseExclusive;
 }
 
 /// A pass runs its row from one end, so that all its running sums must.
@@ -114,17 +117,12 @@ std::vector<bool> find_uniform(
     const std::vector<Input>& inputs) {
   std::vector<bool> uniform;
   for (const Value& value : graph.values) {
-    bool same = true;
-    if (value.op == Op::Input) {
+    const Along along = operation(value.op).along;
+    bool same = along != Along::Varies;
+    if (along == Along::ByRole) {
       const Role role = inputs[value.number].role;
       same = role == Role::Scalar || role == Role::EachRow;
-    } else if (
-        value.op == Op::Index || value.op == Op::Product ||
-        value.op == Op::Take || value.op == Op::Random ||
-        value.op == Op::CumSum || value.op == Op::TopValues ||
-        value.op == Op::TopPlaces) {
-      same = false;
-    } else if (!is_reduction(value.op)) {
+    } else if (along == Along::Operands) {
       for (int k = 0; k < operands(value); ++k) {
         same = same && uniform[value.in[k]];
       }

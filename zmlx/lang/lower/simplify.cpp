@@ -5,18 +5,12 @@
 
 #include "zmlx/lang/lower/evaluate.h"
 #include "zmlx/lang/lower/graph.h"
+#include "zmlx/lang/operations.h"
 
 namespace zmlx::lang::lower_detail {
 
 int operands(const Value& value) {
-  const bool reads = value.op == Op::Pick || value.op == Op::Take;
-  return reads ? 1 : arity(value.op);
-}
-
-bool is_opaque(Op op) {
-  return is_reduction(op) || op == Op::Pick || op == Op::Take ||
-      op == Op::Product || op == Op::Random || op == Op::CumSum ||
-      op == Op::TopValues || op == Op::TopPlaces;
+  return count_values(operation(value.op));
 }
 
 std::vector<bool> reachable(const Graph& graph, const std::vector<int>& roots) {
@@ -91,8 +85,8 @@ class Folding {
   }
 
   std::optional<double> known(const Value& value) const {
-    if (operands(value) == 0 || is_opaque(value.op)) {
-      return {};
+    if (operation(value.op).kind != OpKind::Map) {
+      return {}; // known only when it runs: it reads, counts or draws
     }
     std::array<double, 3> numbers{};
     for (int k = 0; k < operands(value); ++k) {
@@ -199,33 +193,6 @@ class Folding {
   std::vector<std::optional<Type>> stored_; // one a new value
 };
 
-struct ValueHash {
-  size_t operator()(const Value& v) const {
-    uint64_t hash = static_cast<uint64_t>(v.op) |
-        static_cast<uint64_t>(v.type) << 8 |
-        static_cast<uint64_t>(v.from) << 16;
-    for (uint64_t word :
-         {static_cast<uint64_t>(v.in[0]),
-          static_cast<uint64_t>(v.in[1]),
-          static_cast<uint64_t>(v.in[2]),
-          std::bit_cast<uint64_t>(v.value),
-          static_cast<uint64_t>(v.number)}) {
-      hash = (hash ^ word) * 0x9E3779B97F4A7C15ull;
-      hash ^= hash >> 29;
-    }
-    return hash;
-  }
-};
-
-// Numbers by their bits: 0 and -0 differ, a NaN is itself.
-struct ValueEqual {
-  bool operator()(Value a, Value b) const {
-    auto bits_a = std::bit_cast<uint64_t>(std::exchange(a.value, 0));
-    auto bits_b = std::bit_cast<uint64_t>(std::exchange(b.value, 0));
-    return bits_a == bits_b && a == b;
-  }
-};
-
 } // namespace
 
 Graph fold(const Graph& graph, const std::vector<Type>& inputs) {
@@ -235,7 +202,7 @@ Graph fold(const Graph& graph, const std::vector<Type>& inputs) {
 Graph share(const Graph& graph) {
   Graph result;
   result.weights = graph.weights;
-  std::unordered_map<Value, int, ValueHash, ValueEqual> known;
+  std::unordered_map<Value, int, FieldsHash, FieldsEqual> known;
   std::vector<int> now(graph.values.size());
   for (size_t i = 0; i < now.size(); ++i) {
     Value value = graph.values[i];

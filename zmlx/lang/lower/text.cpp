@@ -12,19 +12,16 @@ std::string operand_text(const Instruction& it) {
       return fmt::format("input {}", it.number);
     case Op::Constant:
       return fmt::format("{}", it.value);
-    case kSlot:
+    case Op::Slot:
       return fmt::format("slot {}", it.number);
     case Op::Pick:
       return fmt::format("pick input {} at r{}", it.number, it.in[0]);
     case Op::Take:
       return fmt::format("take input {} row r{}", it.number, it.in[0]);
     case Op::Extent:
-      return fmt::format("axis {} of input {}", it.value, it.number);
+      return fmt::format("axis {} of input {}", it.axis, it.number);
     case Op::CumSum:
-      return fmt::format(
-          "cumsum r{} {}",
-          it.in[0],
-          name_of(static_cast<ScanOrder>(static_cast<int>(it.value))));
+      return fmt::format("cumsum r{} {}", it.in[0], name_of(it.order));
     default:
       break;
   }

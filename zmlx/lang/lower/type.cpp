@@ -6,29 +6,10 @@
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/lower/evaluate.h"
 #include "zmlx/lang/lower/graph.h"
+#include "zmlx/lang/operations.h"
 
 namespace zmlx::lang::lower_detail {
 namespace {
-
-bool is_comparison(Op op) {
-  return op >= Op::Less && op <= Op::NotEqual;
-}
-
-bool is_logical(Op op) {
-  return op == Op::Not || op == Op::And || op == Op::Or;
-}
-
-bool is_bitwise(Op op) {
-  return op >= Op::BitAnd && op <= Op::Shr;
-}
-
-bool is_float_function(Op op) {
-  return op >= Op::Exp && op <= Op::Erf;
-}
-
-bool is_rounding(Op op) {
-  return op == Op::Floor || op == Op::Ceil || op == Op::Round;
-}
 
 // Whether every value of compute type `inner` is one of `type`.
 bool holds(Type type, Type inner) {
@@ -227,45 +208,50 @@ class Typing {
   }
 
   Typed visit(const Node& node) {
+    switch (operation(node.op).kind) {
+      case OpKind::Leaf:
+        return leaf(node);
+      case OpKind::Map:
+        return map(node);
+      case OpKind::Reduction:
+      case OpKind::RowToRow:
+        return along_row(node);
+      case OpKind::Read:
+        return read(node);
+      case OpKind::Draw:
+        return random(node);
+      case OpKind::Stage:
+        break;
+    }
+    if (node.op == Op::Product) {
+      return product(node);
+    }
+    throw internal_error("typing: {} is a stage of its own", name_of(node.op));
+  }
+
+  Typed leaf(const Node& node) {
+    if (node.op == Op::Constant) {
+      return weak(node.value, node.type == Type::I32);
+    }
+    if (node.op == Op::Input) {
+      return leaf(node.op, compute_type(inputs_.at(node.input)), node.input);
+    }
+    const Typed result = leaf(node.op, Type::I32, node.input);
+    graph_.values[result.id].axis = node.axis;
+    return result;
+  }
+
+  Typed map(const Node& node) {
     switch (node.op) {
-      case Op::Input:
-        return leaf(node.op, compute_type(inputs_.at(node.input)), node.input);
-      case Op::Constant:
-        return weak(node.value, node.type == Type::I32);
-      case Op::Index:
-      case Op::Width:
-      case Op::RowIndex:
-        return leaf(node.op, Type::I32, -1);
-      case Op::Extent: {
-        const Typed length = leaf(node.op, Type::I32, node.input);
-        graph_.values[length.id].value = node.value;
-        return length;
-      }
       case Op::Stop:
         return arg(node, 0);
-      case Op::Random:
-        return random(node);
-      case Op::CumSum:
-      case Op::TopValues:
-      case Op::TopPlaces:
-        return row_to_row(node);
       case Op::As:
         return round(
             node.input < 0 ? node.type : inputs_.at(node.input), arg(node, 0));
       case Op::Cast:
         return {operand(arg(node, 0), compute_type(node.type))};
-      case Op::Pick:
-      case Op::Take:
-        return read(node);
-      case Op::Product:
-        return product(node);
-      case Op::Attention:
-        throw internal_error("typing: attention is a stage of its own");
       default:
         break;
-    }
-    if (is_reduction(node.op)) {
-      return reduce(node);
     }
     if (auto number = among_numbers(node)) {
       return *number;
@@ -353,16 +339,15 @@ class Typing {
     return add(Op::Random, Type::U32, Type::U64, {seed, -1, -1});
   }
 
-  /// One value a place from all of the row.
-  Typed row_to_row(const Node& node) {
+  /// A value or a row from all of a row.
+  Typed along_row(const Node& node) {
     const Typed& x = arg(node, 0);
     const Type from = arithmetic(x);
-    const Typed result =
-        add(node.op,
-            node.op == Op::TopPlaces ? Type::U32 : from,
-            from,
-            {operand(x, from), -1, -1});
-    graph_.values[result.id].value = node.value;
+    const bool place = operation(node.op).types == TypeRule::Place;
+    const Typed result = add(
+        node.op, place ? Type::U32 : from, from, {operand(x, from), -1, -1});
+    graph_.values[result.id].order = node.order;
+    graph_.values[result.id].k = node.k;
     return result;
   }
 
@@ -385,14 +370,6 @@ class Typing {
          .number = number})};
   }
 
-  Typed reduce(const Node& node) {
-    const Typed& x = arg(node, 0);
-    Type from = arithmetic(x);
-    bool place = node.op == Op::ArgMax || node.op == Op::ArgMin;
-    return add(
-        node.op, place ? Type::U32 : from, from, {operand(x, from), -1, -1});
-  }
-
   Typed select(const Node& node) {
     Type type = meet(arg(node, 1), arg(node, 2));
     int condition = operand(arg(node, 0), Type::Bool);
@@ -403,14 +380,15 @@ class Typing {
 
   Typed unary(const Node& node) {
     const Typed& x = arg(node, 0);
-    if (node.op == Op::Not) {
+    const TypeRule rule = operation(node.op).types;
+    if (rule == TypeRule::Logical) {
       return add(
-          Op::Not, Type::Bool, Type::Bool, {to(x.id, Type::Bool), -1, -1});
+          node.op, Type::Bool, Type::Bool, {to(x.id, Type::Bool), -1, -1});
     }
     Type type = arithmetic(x);
-    if (is_float_function(node.op)) {
+    if (rule == TypeRule::Float) {
       type = promote(type, Type::F32);
-    } else if (is_rounding(node.op) && !is_float(type)) {
+    } else if (rule == TypeRule::Rounding && !is_float(type)) {
       return {to(x.id, type)};
     }
     return add(node.op, type, type, {to(x.id, type), -1, -1});
@@ -419,15 +397,19 @@ class Typing {
   Typed binary(const Node& node) {
     const Typed& a = arg(node, 0);
     const Typed& b = arg(node, 1);
-    if (is_logical(node.op)) {
+    const TypeRule rule = operation(node.op).types;
+    if (rule == TypeRule::Logical) {
       return both(node.op, a, b, Type::Bool, Type::Bool);
     }
-    if (is_bitwise(node.op)) {
+    if (rule == TypeRule::Integer) {
       return bitwise(node.op, a, b);
     }
     Type type = meet(a, b);
+    if (rule == TypeRule::Float) {
+      type = promote(type, Type::F32);
+    }
     return both(
-        node.op, a, b, is_comparison(node.op) ? Type::Bool : type, type);
+        node.op, a, b, rule == TypeRule::Comparison ? Type::Bool : type, type);
   }
 
   Typed both(Op op, const Typed& a, const Typed& b, Type type, Type from) {

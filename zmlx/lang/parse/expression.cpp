@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "zmlx/base/text.h"
+#include "zmlx/lang/operations.h"
 #include "zmlx/lang/parse/parser.h"
 
 namespace zmlx::lang::parse_detail {
@@ -18,30 +19,25 @@ struct BinaryOperator {
   bool swapped = false; // a > b is b < a
 };
 
-constexpr int kRelational = 7;
-constexpr BinaryOperator kBinary[] = {
-    {"||", 1, Op::Or},
-    {"&&", 2, Op::And},
-    {"|", 3, Op::BitOr},
-    {"^", 4, Op::BitXor},
-    {"&", 5, Op::BitAnd},
-    {"==", 6, Op::Equal},
-    {"!=", 6, Op::NotEqual},
-    {"<", kRelational, Op::Less},
-    {"<=", kRelational, Op::LessEqual},
-    {">", kRelational, Op::Less, true},
-    {">=", kRelational, Op::LessEqual, true},
-    {"<<", 8, Op::Shl},
-    {">>", 8, Op::Shr},
-    {"+", 9, Op::Add},
-    {"-", 9, Op::Sub},
-    {"*", 10, Op::Mul},
-    {"/", 10, Op::Div},
-    {"%", 10, Op::Mod},
-};
+const std::vector<BinaryOperator>& binary_operators() {
+  static const std::vector<BinaryOperator> all = [] {
+    const int relational = operation(Op::Less).precedence;
+    std::vector<BinaryOperator> found = {
+        {">", relational, Op::Less, true},
+        {">=", relational, Op::LessEqual, true}};
+    for (int i = 0; i < kOperations; ++i) {
+      const Operation& facts = operation(static_cast<Op>(i));
+      if (facts.written == Written::Infix) {
+        found.push_back({facts.name, facts.precedence, facts.op});
+      }
+    }
+    return found;
+  }();
+  return all;
+}
 
 const BinaryOperator* find_binary(const Token& token) {
-  for (const BinaryOperator& op : kBinary) {
+  for (const BinaryOperator& op : binary_operators()) {
     if (token.is(op.mark)) {
       return &op;
     }
@@ -93,10 +89,11 @@ Expr Parser::binary(int least) {
     if (op->precedence < least) {
       break;
     }
-    if (op->precedence == kRelational && compared) {
+    const bool compares = op->op == Op::Less || op->op == Op::LessEqual;
+    if (compares && compared) {
       fail_here("comparisons do not chain; write a < b && b < c");
     }
-    compared = op->precedence == kRelational;
+    compared = compares;
     take();
     Expr right = binary(op->precedence + 1);
     left = op->swapped ? make(op->op, {std::move(right), std::move(left)})

@@ -9,23 +9,52 @@
 #include <utility>
 
 #include "zmlx/lang/functions.h"
+#include "zmlx/lang/operations.h"
 #include "zmlx/lang/parse.h"
 
 namespace zmlx::lang {
 namespace parse_detail {
 namespace {
 
-template <Op op>
-Expr build(const Args& a) {
-  return make(op, a);
-}
-
-template <Op op>
-constexpr Function primitive(std::string_view name, int arity) {
-  return {name, arity, arity, &build<op>};
-}
-
 using Build = Expr (*)(const Args&);
+
+/// make() of each operation.
+template <size_t... I>
+constexpr auto make_each(std::index_sequence<I...> /*all*/) {
+  return std::array<Build, sizeof...(I)>{
+      [](const Args& a) { return make(static_cast<Op>(I), a); }...};
+}
+
+constexpr auto kMake = make_each(std::make_index_sequence<kOperations>());
+
+/// The operations that are functions of values.
+const std::vector<Function>& operations() {
+  static const std::vector<Function> all = [] {
+    std::vector<Function> found;
+    for (size_t i = 0; i < kMake.size(); ++i) {
+      const Operation& facts = operation(static_cast<Op>(i));
+      if (facts.written == Written::Call) {
+        found.push_back({facts.name, facts.arity, facts.arity, kMake[i]});
+      }
+    }
+    return found;
+  }();
+  return all;
+}
+
+const std::vector<std::string_view>& special_names() {
+  static const std::vector<std::string_view> all = [] {
+    std::vector<std::string_view> found;
+    for (size_t i = 0; i < kMake.size(); ++i) {
+      const Operation& facts = operation(static_cast<Op>(i));
+      if (facts.written == Written::SpecialCall) {
+        found.push_back(facts.name);
+      }
+    }
+    return found;
+  }();
+  return all;
+}
 
 constexpr Function one(std::string_view name, Build build) {
   return {name, 1, 1, build};
@@ -33,27 +62,17 @@ constexpr Function one(std::string_view name, Build build) {
 
 // clang-format off
 constexpr Function kFunctions[] = {
-    primitive<Op::Index>("index", 0), primitive<Op::Width>("width", 0),
-    primitive<Op::RowIndex>("row_index", 0), primitive<Op::Random>("random", 1),
-    primitive<Op::Stop>("stop_gradient", 1),
-    primitive<Op::Abs>("abs", 1), primitive<Op::Abs>("fabs", 1),
-    primitive<Op::Exp>("exp", 1), primitive<Op::Expm1>("expm1", 1),
-    primitive<Op::Log>("log", 1), primitive<Op::Log1p>("log1p", 1),
-    primitive<Op::Sqrt>("sqrt", 1), primitive<Op::Rsqrt>("rsqrt", 1),
-    primitive<Op::Sin>("sin", 1), primitive<Op::Cos>("cos", 1),
-    primitive<Op::Tanh>("tanh", 1), primitive<Op::Sigmoid>("sigmoid", 1),
-    primitive<Op::Erf>("erf", 1), primitive<Op::Floor>("floor", 1),
-    primitive<Op::Ceil>("ceil", 1), primitive<Op::Round>("round", 1),
-    primitive<Op::Round>("rint", 1), primitive<Op::Pow>("pow", 2),
-    primitive<Op::Pow>("powr", 2), primitive<Op::Div>("divide", 2),
-    primitive<Op::Max>("max", 2), primitive<Op::Max>("fmax", 2),
-    primitive<Op::Max>("maximum", 2), primitive<Op::Min>("min", 2),
-    primitive<Op::Min>("fmin", 2), primitive<Op::Min>("minimum", 2),
-    primitive<Op::Select>("select", 3), primitive<Op::Select>("where", 3),
-    primitive<Op::Sum>("sum", 1), primitive<Op::Prod>("prod", 1),
-    primitive<Op::MaxOf>("max_of", 1), primitive<Op::MinOf>("min_of", 1),
-    primitive<Op::ArgMax>("argmax", 1), primitive<Op::ArgMin>("argmin", 1),
-    primitive<Op::Stop>("stop_gradient", 1),
+    // Other names of operations.
+    one("fabs", [](const Args& a) { return abs(a[0]); }),
+    one("rint", [](const Args& a) { return round(a[0]); }),
+    {"powr", 2, 2, [](const Args& a) { return pow(a[0], a[1]); }},
+    {"divide", 2, 2, [](const Args& a) { return a[0] / a[1]; }},
+    {"fmax", 2, 2, [](const Args& a) { return max(a[0], a[1]); }},
+    {"maximum", 2, 2, [](const Args& a) { return max(a[0], a[1]); }},
+    {"fmin", 2, 2, [](const Args& a) { return min(a[0], a[1]); }},
+    {"minimum", 2, 2, [](const Args& a) { return min(a[0], a[1]); }},
+    {"where", 3, 3, [](const Args& a) { return select(a[0], a[1], a[2]); }},
+    // Composites.
     one("mean", [](const Args& a) { return mean(a[0]); }),
     one("var", [](const Args& a) { return var(a[0]); }),
     one("softmax", [](const Args& a) { return softmax(a[0]); }),
@@ -106,11 +125,6 @@ constexpr Function kMetalFunctions[] = {
     one("round", [](const Args& a) { return round_half_away(a[0]); }),
 };
 
-constexpr std::string_view kSpecial[] = {
-    "as", "cast", "cumsum", "product", "attention", "pick", "take", "extent",
-    "top_values", "top_places",
-};
-
 constexpr std::pair<std::string_view, Type> kTypes[] = {
     {"bool", Type::Bool}, {"uchar", Type::U8}, {"uint8", Type::U8},
     {"uint8_t", Type::U8}, {"char", Type::I8}, {"int8", Type::I8},
@@ -161,13 +175,20 @@ const Function* find_function(std::string_view name, bool metal) {
         });
     return found == functions.end() ? nullptr : &*found;
   };
-  const Function* of_metal = metal ? find(kMetalFunctions) : nullptr;
-  return of_metal != nullptr ? of_metal : find(kFunctions);
+  for (const Function* found :
+       {metal ? find(kMetalFunctions) : nullptr,
+        find(kFunctions),
+        find(operations())}) {
+    if (found != nullptr) {
+      return found;
+    }
+  }
+  return nullptr;
 }
 
 bool is_special(std::string_view name) {
-  return std::find(std::begin(kSpecial), std::end(kSpecial), name) !=
-      std::end(kSpecial);
+  const auto& names = special_names();
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 bool is_function(std::string_view written) {
@@ -220,9 +241,12 @@ bool is_reserved(std::string_view name) {
 } // namespace parse_detail
 
 std::vector<std::string> formula_functions() {
-  std::vector<std::string> names(
-      std::begin(parse_detail::kSpecial), std::end(parse_detail::kSpecial));
+  const auto& special = parse_detail::special_names();
+  std::vector<std::string> names(special.begin(), special.end());
   for (const auto& function : parse_detail::kFunctions) {
+    names.emplace_back(function.name);
+  }
+  for (const auto& function : parse_detail::operations()) {
     names.emplace_back(function.name);
   }
   std::sort(names.begin(), names.end());

@@ -3,6 +3,7 @@
 
 #if ZMLX_ASSEMBLES
 #include "zmlx/backend/cpu/loop/assembler.h"
+#include "zmlx/lang/operations.h"
 
 #include <algorithm>
 #include <limits>
@@ -26,22 +27,11 @@ int weight(const Loop::Value& value) {
   if (value.kind != Kind::Operation) {
     return 0;
   }
-  switch (value.instruction.op) {
-    case Op::Exp:
-    case Op::Log:
-    case Op::Sigmoid:
-    case Op::Tanh:
-    case Op::Erf:
-    case Op::Sin:
-    case Op::Cos:
-      return 20;
-    case Op::Div:
-    case Op::Sqrt:
-    case Op::Rsqrt:
-      return 6;
-    default:
-      return 1;
+  const Op op = value.instruction.op;
+  if (lang::operation(op).cost == lang::Cost::Slow) {
+    return 20;
   }
+  return op == Op::Div || op == Op::Sqrt || op == Op::Rsqrt ? 6 : 1;
 }
 
 } // namespace

@@ -1,8 +1,8 @@
 #include "zmlx/backend/cpu/loop/loop.h"
 
 #include <mutex>
-#include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "zmlx/backend/cpu/targets.h"
 #include "zmlx/backend/cpu/vector.h"
@@ -38,44 +38,12 @@ class Assembled : public LoopCode {
   LoopAssembler assembler_;
 };
 
-// What makes loops equal, as bytes.
-class Key {
- public:
-  template <typename... T>
-  void add(T... numbers) {
-    (text_.append(reinterpret_cast<const char*>(&numbers), sizeof(T)), ...);
-  }
-  std::string take() {
-    return std::move(text_);
-  }
+using Key = std::vector<uint64_t>;
 
- private:
-  std::string text_;
-};
-
-std::string key_of(const Loop& loop) {
+Key key_of(const Loop& loop) {
   Key key;
-  key.add(loop.values.size(), loop.stores.size(), loop.reductions.size());
-  key.add(loop.adds.size(), loop.fetches.size(), loop.memories);
-  for (const auto& v : loop.values) {
-    const auto& i = v.instruction;
-    key.add(v.kind, v.type, v.stored, v.memory, v.in[0], v.in[1], v.in[2]);
-    key.add(i.op, i.from, i.rounded, i.value, v.windows);
-    key.add(v.picks.two, v.picks.in_order, v.picks.everywhere, v.picks.narrow);
-  }
-  for (const auto& s : loop.stores) {
-    key.add(s.value, s.memory, s.stored, s.past_caches);
-  }
-  for (const auto& r : loop.reductions) {
-    key.add(r.op, r.value, r.memory);
-  }
-  for (const auto& a : loop.adds) {
-    key.add(a.value, a.memory, a.floats);
-  }
-  for (const auto& f : loop.fetches) {
-    key.add(f.memory, f.stored);
-  }
-  return key.take();
+  for_each_word(loop, [&](uint64_t word) { key.push_back(word); });
+  return key;
 }
 
 std::shared_ptr<const LoopCode> make(const Loop& loop) {
@@ -104,8 +72,9 @@ bool assembles() {
 
 std::shared_ptr<const LoopCode> assemble(const Loop& loop) {
   static std::mutex mutex;
-  static std::unordered_map<std::string, std::shared_ptr<const LoopCode>> kept;
-  const std::string key = key_of(loop);
+  static std::unordered_map<Key, std::shared_ptr<const LoopCode>, FieldsHash>
+      kept;
+  const Key key = key_of(loop);
   const std::lock_guard lock(mutex);
   if (const auto found = kept.find(key); found != kept.end()) {
     return found->second;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "zmlx/backend/cpu/loop/pick_windows.h"
+#include "zmlx/base/fields.h"
 #include "zmlx/lang/program.h"
 
 /// Whether there is an assembler for what is compiled.
@@ -38,8 +39,15 @@ struct Loop {
     int memory = -1; // Each, Once, Place, Picked
     int windows = -1; // Picked: the memory of its windows
     PickShape picks{}; // Picked
-    lang::Instruction instruction{}; // Operation: op, from, rounded
+    /// Number: value. Operation: op, type, from, rounded. The rest stays as it
+    /// is by default, so that equal operations are equal instructions.
+    lang::Instruction instruction{};
     std::array<int, 3> in{-1, -1, -1};
+
+    auto fields() const {
+      return std::tie(
+          kind, type, stored, memory, windows, picks, instruction, in);
+    }
   };
 
   /// The value at each place, rounded to `stored`. `past_caches`: the memory is
@@ -49,6 +57,10 @@ struct Loop {
     int memory;
     lang::Type stored;
     bool past_caches = false;
+
+    auto fields() const {
+      return std::tie(value, memory, stored, past_caches);
+    }
   };
 
   /// A reduction of F32 values into a Partial.
@@ -56,6 +68,10 @@ struct Loop {
     lang::Op op; // Sum, MaxOf or MinOf
     int value;
     int memory;
+
+    auto fields() const {
+      return std::tie(op, value, memory);
+    }
   };
 
   /// The value, F32, added to the float or the double at each place.
@@ -63,6 +79,10 @@ struct Loop {
     int value;
     int memory;
     bool floats = false;
+
+    auto fields() const {
+      return std::tie(value, memory, floats);
+    }
   };
 
   /// Memory that will be read soon, fetched into L2 while the loop runs. What
@@ -70,6 +90,10 @@ struct Loop {
   struct Fetch {
     int memory;
     lang::Type stored;
+
+    auto fields() const {
+      return std::tie(memory, stored);
+    }
   };
 
   std::vector<Value> values; // operands first
@@ -78,7 +102,18 @@ struct Loop {
   std::vector<Add> adds;
   std::vector<Fetch> fetches;
   int memories = 0;
+
+  /// What makes loops equal.
+  auto fields() const {
+    return std::tie(values, stores, reductions, adds, fetches, memories);
+  }
 };
+static_assert(lists_all_members<Loop>);
+static_assert(lists_all_members<Loop::Value>);
+static_assert(lists_all_members<Loop::Store>);
+static_assert(lists_all_members<Loop::Reduction>);
+static_assert(lists_all_members<Loop::Add>);
+static_assert(lists_all_members<Loop::Fetch>);
 
 /// What a reduction is when the loop ends: lanes that the caller joins, and
 /// whether one of the values was NaN (of a maximum or minimum, whose lanes do

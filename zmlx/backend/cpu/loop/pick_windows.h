@@ -3,7 +3,10 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <vector>
+
+#include "zmlx/base/fields.h"
 
 namespace zmlx::backend::cpu {
 
@@ -27,7 +30,12 @@ struct PickShape {
   bool narrow = false; // the row is shorter than a window
 
   bool operator==(const PickShape&) const = default;
+
+  auto fields() const {
+    return std::tie(two, in_order, everywhere, narrow);
+  }
 };
+static_assert(lists_all_members<PickShape>);
 
 struct PickWindows {
   PickShape shape;

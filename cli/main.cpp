@@ -13,6 +13,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "zmlx/base/errors.h"
+#include "zmlx/base/settings.h"
 #include "zmlx/base/text.h"
 
 namespace zmlx::cli {
@@ -119,5 +120,9 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   zmlx::cli::open_standard_streams();
   zmlx::cli::end_on_interrupt();
-  return zmlx::cli::run([&] { return zmlx::cli::parse_and_run(argc, argv); });
+  return zmlx::cli::run([&] {
+    // A wrong setting is refused before any work, whichever part would read it.
+    zmlx::settings();
+    return zmlx::cli::parse_and_run(argc, argv);
+  });
 }

@@ -147,5 +147,15 @@ class Output(Case):
         self.succeeds("generate", self.model, "-p", "hi", "-m", "3", env={"XDG_CACHE_HOME": "/dev/null"})
 
     def test_wrong_settings(self):
-        for name in ["ZMLX_THREADS", "ZMLX_LOG"]:
-            self.refuses(USAGE, "generate", self.model, "-p", "hi", env={name: "many"}, expected=[name, "'many'"])
+        commands = [
+            ["generate", self.model, "-p", "hi"],
+            ["generate", self.root / "nothing", "-p", "hi"],  # refused before anything is read
+            ["patch", "--list"],
+            ["kernels"],
+            ["show", "silu"],
+            ["doctor"],
+            ["--version"],
+        ]
+        for command in commands:
+            for name in ["ZMLX_THREADS", "ZMLX_LOG"]:
+                self.refuses(USAGE, *command, env={name: "many"}, expected=[name, "'many'"])

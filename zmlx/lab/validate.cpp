@@ -353,6 +353,9 @@ ValidateResult validate(
     const std::shared_ptr<const nn::Model>& model,
     const std::vector<std::vector<int>>& prompts,
     const ValidateOptions& options) {
+  if (!model) {
+    throw user_error("validate: expected a model, got a null pointer");
+  }
   if (prompts.empty() || options.runs < 1 || options.max_tokens < 1) {
     throw user_error(
         "validate: expected a prompt, a run and a token at least, got {}, {} "

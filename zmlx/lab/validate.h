@@ -78,7 +78,8 @@ struct ValidateResult {
 /// is the reference itself (its own KL is 0). tokens_equal counts the tokens of
 /// the free-running patched generation before the first that differs, in the
 /// worst of the runs.
-/// UserError for no prompts, an empty prompt, runs or max_tokens below 1.
+/// UserError for a null pointer, no prompts, an empty prompt, runs or max_tokens
+/// below 1.
 ZMLX_API ValidateResult validate(
     const std::shared_ptr<const nn::Model>& model,
     const std::vector<std::vector<int>>& prompts,

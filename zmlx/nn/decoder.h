@@ -79,7 +79,8 @@ class ZMLX_API Decoder {
 ZMLX_API void check_capacity(const DecoderShape& shape, int capacity);
 
 /// The unpatched path, stock MLX as mlx_lm runs it: growing caches, prompts in
-/// chunks of 2048 of which only the caches are evaluated, mx::fast.
+/// chunks of 2048 of which only the caches are evaluated, mx::fast. UserError
+/// for a null pointer.
 ZMLX_API std::unique_ptr<Decoder> plain_decoder(
     std::shared_ptr<const Model> model);
 

@@ -210,6 +210,9 @@ class PlainDecoder : public Decoder {
 } // namespace
 
 std::unique_ptr<Decoder> plain_decoder(std::shared_ptr<const Model> model) {
+  if (!model) {
+    throw user_error("plain_decoder: expected a model, got a null pointer");
+  }
   return std::make_unique<PlainDecoder>(std::move(model));
 }
 

@@ -13,6 +13,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/decoder.h"
+#include "cli/figures.h"
 #include "cli/interrupt.h"
 #include "cli/model.h"
 #include "cli/output.h"
@@ -138,24 +139,32 @@ nlohmann::ordered_json to_json(
       {"finish", generate::finish_name(r.finish)},
       {"prompt",
        {{"seconds", r.prompt_seconds},
-        {"tok_s", r.prompt_tokens_per_second()}}},
+        {"tok_s", figure_json(r.prompt_tokens_per_second())}}},
       {"decode",
        {{"steps", r.decode_steps},
         {"seconds", r.decode_seconds},
-        {"tok_s", r.decode_tokens_per_second()}}},
-      {"peak_memory_bytes", r.peak_memory_bytes}};
+        {"tok_s", figure_json(r.decode_tokens_per_second())}}},
+      {"peak_memory_bytes", figure_json(r.peak_memory_bytes)}};
+}
+
+std::string rate_text(const std::optional<double>& tokens_per_second) {
+  return figure_text(tokens_per_second, [](double rate) {
+    return format_number(rate) + " tok/s";
+  });
 }
 
 std::string summary(const generate::SessionResult& r) {
+  const auto memory = figure_text(r.peak_memory_bytes, [](size_t bytes) {
+    return format_bytes(static_cast<double>(bytes)) + " at most";
+  });
   return fmt::format(
-      "\nprompt  {} tokens, {} tok/s\ndecode  {} tokens, {} tok/s ({})\n"
-      "memory  {} at most\n",
+      "\nprompt  {} tokens, {}\ndecode  {} tokens, {} ({})\nmemory  {}\n",
       format_count(r.prompt_tokens),
-      format_number(r.prompt_tokens_per_second()),
+      rate_text(r.prompt_tokens_per_second()),
       format_count(r.tokens.size()),
-      format_number(r.decode_tokens_per_second()),
+      rate_text(r.decode_tokens_per_second()),
       generate::finish_name(r.finish),
-      format_bytes(r.peak_memory_bytes));
+      memory);
 }
 
 int run_generate(const GenerateOptions& o) {

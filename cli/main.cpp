@@ -15,6 +15,7 @@
 #include "zmlx/base/errors.h"
 #include "zmlx/base/settings.h"
 #include "zmlx/base/text.h"
+#include "zmlx/nn/logits.h"
 
 namespace zmlx::cli {
 
@@ -29,6 +30,8 @@ int report(const char* message, int code) {
 int run(const std::function<int()>& command) {
   try {
     return command();
+  } catch (const nn::LogitsError& error) {
+    return report(error.what(), exit_failed);
   } catch (const UserError& error) {
     return report(error.what(), exit_usage);
   } catch (const EnvironmentError& error) {

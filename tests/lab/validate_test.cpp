@@ -30,7 +30,7 @@ void expect_kept(const RandomLlama& options) {
       << result.judgement.reason;
   EXPECT_TRUE(result.report.plan_reason.empty()) << result.report.plan_reason;
   EXPECT_EQ(result.tokens_total, 48);
-  EXPECT_LT(result.judgement.kl_patched, 1e-9);
+  EXPECT_LT(result.judgement.distance->kl_patched, 1e-9);
 }
 
 TEST(Validate, RandomLlamasOfOddSizes) {

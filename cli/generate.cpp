@@ -126,6 +126,7 @@ int capacity_for(
 nlohmann::ordered_json to_json(
     const GenerateOptions& o,
     const generate::SessionResult& r,
+    const std::string& outcome,
     const std::string& text) {
   const bool gpu = mx::default_device() == mx::Device::gpu;
   return {
@@ -133,6 +134,7 @@ nlohmann::ordered_json to_json(
       {"device", gpu ? "gpu" : "cpu"},
       {"mlx_version", mx::version()},
       {"patch", o.patch},
+      {"runs", outcome},
       {"prompt_tokens", r.prompt_tokens},
       {"tokens", r.tokens},
       {"text", text},
@@ -181,7 +183,11 @@ int run_generate(const GenerateOptions& o) {
   const auto model = load_weights(o.model);
   const int capacity =
       capacity_for(tokens.size(), o.max_tokens, model->shape());
-  auto decoder = make_decoder(model, patch);
+  const auto [decoder, outcome] = make_decoder(model, patch);
+  if (!o.json) {
+    // At once, so that who waits for a slow answer knows why it is slow.
+    std::fputs((outcome + "\n").c_str(), stderr);
+  }
   auto state = decoder->new_state(capacity);
 
   generate::Detokenizer detokenizer(tokenizer);
@@ -202,7 +208,7 @@ int run_generate(const GenerateOptions& o) {
   if (o.json) {
     // A path may hold bytes that are not UTF-8.
     const auto replace = nlohmann::json::error_handler_t::replace;
-    const auto document = to_json(o, result, text);
+    const auto document = to_json(o, result, outcome, text);
     write(stdout, document.dump(2, ' ', false, replace) + "\n");
   } else {
     write(stdout, "\n");

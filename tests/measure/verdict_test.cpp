@@ -123,10 +123,10 @@ TEST(Verdict, NoNumberAlwaysFails) {
 TEST(Verdict, SaysWhatItRestsOn) {
   EXPECT_EQ(
       Observed(100).judged(200, 200).basis,
-      "200 greedy tokens and the distributions at 100 positions");
+      "greedy tokens (200) and distributions (at 100 positions)");
   EXPECT_EQ(
       Observed(0).judged(200, 200).basis,
-      "200 greedy tokens alone; distributions were not compared");
+      "greedy tokens alone (200); distributions were not compared");
 }
 
 TEST(Verdict, WithoutAReferenceOnlyEqualTokensPass) {

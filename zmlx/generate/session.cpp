@@ -35,7 +35,7 @@ class Session {
         options_(options),
         sampler_(options.sampling) {
     if (options.cancel) {
-      state.stop_if([this] { return cancelled(); });
+      state.stop_if([&options] { return options.cancel->load(); });
     }
   }
   ~Session() {
@@ -50,12 +50,11 @@ class Session {
       const std::vector<int>& prompt,
       const std::function<void(int)>& on_token) {
     result_.prompt_tokens = static_cast<int>(prompt.size());
-    if (cancelled() || options_.max_tokens == 0) {
-      result_.finish = cancelled() ? Finish::cancelled : Finish::length;
-      return result_;
-    }
     try {
-      go_on(read(prompt), on_token);
+      state_.check_stop();
+      if (options_.max_tokens > 0) {
+        go_on(read(prompt), on_token);
+      }
     } catch (const nn::Stopped&) {
       result_.finish = Finish::cancelled;
     }
@@ -84,6 +83,7 @@ class Session {
       if (on_token) {
         on_token(token);
       }
+      state_.check_stop();
       if (ended()) {
         return;
       }
@@ -93,10 +93,6 @@ class Session {
     result_.finish = Finish::stop;
   }
 
-  bool cancelled() const {
-    return options_.cancel && options_.cancel->load();
-  }
-
   bool is_stop(int token) const {
     auto& stops = options_.stop_tokens;
     return std::find(stops.begin(), stops.end(), token) != stops.end();
@@ -104,10 +100,7 @@ class Session {
 
   // Before a token is fed back.
   bool ended() {
-    if (cancelled()) {
-      result_.finish = Finish::cancelled;
-    } else if (
-        result_.tokens.size() >= static_cast<size_t>(options_.max_tokens)) {
+    if (result_.tokens.size() >= static_cast<size_t>(options_.max_tokens)) {
       result_.finish = Finish::length;
     } else if (state_.position() >= state_.capacity()) {
       result_.finish = Finish::context;

@@ -67,10 +67,10 @@ std::string basis_of(const Fidelity& observed) {
   const auto positions = observed.kl_patched.size();
   return positions == 0
       ? fmt::format(
-            "{} greedy tokens alone; distributions were not compared",
+            "greedy tokens alone ({}); distributions were not compared",
             observed.tokens_total)
       : fmt::format(
-            "{} greedy tokens and the distributions at {} positions",
+            "greedy tokens ({}) and distributions (at {} positions)",
             observed.tokens_total,
             positions);
 }

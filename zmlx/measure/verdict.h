@@ -47,8 +47,8 @@ struct Judgement {
   Verdict verdict = Verdict::failed;
   /// Nothing where it was not measured, or is no finite number.
   std::optional<Distance> distance;
-  /// What the verdict rests on: "200 greedy tokens and the distributions at 200
-  /// positions".
+  /// What the verdict rests on: "greedy tokens (200) and distributions (at 200
+  /// positions)".
   std::string basis;
   /// Why it failed, else empty.
   std::string reason;

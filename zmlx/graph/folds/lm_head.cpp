@@ -23,14 +23,20 @@ bool is_maximum(const Node& node) {
 }
 
 void run(Graph& graph) {
-  for (auto& node : graph.nodes) {
+  const auto count = static_cast<int>(graph.nodes.size());
+  for (int n = 0; n < count; n++) {
+    auto& node = graph.nodes[n];
     if (!is_maximum(node)) {
       continue;
     }
-    int producer = node.operands[0].value.node;
+    const int producer = node.operands[0].value.node;
     auto& head = graph.nodes[producer];
-    if (head.kind == Kind::Kernel && head.group < 0 &&
-        form_of(head.body) == Form::Product) {
+    if (head.kind != Kind::Kernel || form_of(head.body) != Form::Product) {
+      leave_note(graph, kName, n, "what it reads is not made by a product");
+    } else if (head.group >= 0) {
+      leave_note(
+          graph, kName, n, "the product that it reads shares its launch");
+    } else {
       node.tail_of = producer;
       mark(node, kName);
       mark(head, kName);

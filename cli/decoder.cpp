@@ -53,13 +53,17 @@ void add_patch_option(CLI::App& app, std::string& value) {
       ->capture_default_str();
 }
 
-std::unique_ptr<nn::Decoder> make_decoder(
+ChosenDecoder make_decoder(
     std::shared_ptr<const nn::Model> model,
     const PatchOption& option) {
   if (option.kind == PatchOption::Kind::off) {
-    return nn::plain_decoder(std::move(model));
+    return {
+        nn::plain_decoder(std::move(model)),
+        "not patched: --patch off; runs as stock MLX"};
   }
-  return patch(std::move(model), {.patterns = option.rules});
+  auto patched = patch(std::move(model), {.patterns = option.rules});
+  auto outcome = patched->report().outcome();
+  return {std::move(patched), std::move(outcome)};
 }
 
 } // namespace zmlx::cli

@@ -24,9 +24,16 @@ PatchOption parse_patch_option(const std::string& text);
 /// takes.
 void add_patch_option(CLI::App& app, std::string& value);
 
+/// A way to run a model, and a line that says which it is: "patched: 151
+/// launches a token".
+struct ChosenDecoder {
+  std::unique_ptr<nn::Decoder> decoder;
+  std::string outcome;
+};
+
 /// The way to run `model` that the option asks for. UserError names a rule that
 /// does not exist.
-std::unique_ptr<nn::Decoder> make_decoder(
+ChosenDecoder make_decoder(
     std::shared_ptr<const nn::Model> model,
     const PatchOption& option);
 

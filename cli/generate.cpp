@@ -13,6 +13,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/decoder.h"
+#include "cli/figures.h"
 #include "cli/interrupt.h"
 #include "cli/model.h"
 #include "cli/output.h"
@@ -125,6 +126,7 @@ int capacity_for(
 nlohmann::ordered_json to_json(
     const GenerateOptions& o,
     const generate::SessionResult& r,
+    const std::string& outcome,
     const std::string& text) {
   const bool gpu = mx::default_device() == mx::Device::gpu;
   return {
@@ -132,30 +134,39 @@ nlohmann::ordered_json to_json(
       {"device", gpu ? "gpu" : "cpu"},
       {"mlx_version", mx::version()},
       {"patch", o.patch},
+      {"runs", outcome},
       {"prompt_tokens", r.prompt_tokens},
       {"tokens", r.tokens},
       {"text", text},
       {"finish", generate::finish_name(r.finish)},
       {"prompt",
        {{"seconds", r.prompt_seconds},
-        {"tok_s", r.prompt_tokens_per_second()}}},
+        {"tok_s", figure_json(r.prompt_tokens_per_second())}}},
       {"decode",
        {{"steps", r.decode_steps},
         {"seconds", r.decode_seconds},
-        {"tok_s", r.decode_tokens_per_second()}}},
-      {"peak_memory_bytes", r.peak_memory_bytes}};
+        {"tok_s", figure_json(r.decode_tokens_per_second())}}},
+      {"peak_memory_bytes", figure_json(r.peak_memory_bytes)}};
+}
+
+std::string rate_text(const std::optional<double>& tokens_per_second) {
+  return figure_text(tokens_per_second, [](double rate) {
+    return format_number(rate) + " tok/s";
+  });
 }
 
 std::string summary(const generate::SessionResult& r) {
+  const auto memory = figure_text(r.peak_memory_bytes, [](size_t bytes) {
+    return format_bytes(static_cast<double>(bytes)) + " at most";
+  });
   return fmt::format(
-      "\nprompt  {} tokens, {} tok/s\ndecode  {} tokens, {} tok/s ({})\n"
-      "memory  {} at most\n",
+      "\nprompt  {} tokens, {}\ndecode  {} tokens, {} ({})\nmemory  {}\n",
       format_count(r.prompt_tokens),
-      format_number(r.prompt_tokens_per_second()),
+      rate_text(r.prompt_tokens_per_second()),
       format_count(r.tokens.size()),
-      format_number(r.decode_tokens_per_second()),
+      rate_text(r.decode_tokens_per_second()),
       generate::finish_name(r.finish),
-      format_bytes(r.peak_memory_bytes));
+      memory);
 }
 
 int run_generate(const GenerateOptions& o) {
@@ -172,7 +183,11 @@ int run_generate(const GenerateOptions& o) {
   const auto model = load_weights(o.model);
   const int capacity =
       capacity_for(tokens.size(), o.max_tokens, model->shape());
-  auto decoder = make_decoder(model, patch);
+  const auto [decoder, outcome] = make_decoder(model, patch);
+  if (!o.json) {
+    // At once, so that who waits for a slow answer knows why it is slow.
+    std::fputs((outcome + "\n").c_str(), stderr);
+  }
   auto state = decoder->new_state(capacity);
 
   generate::Detokenizer detokenizer(tokenizer);
@@ -193,7 +208,7 @@ int run_generate(const GenerateOptions& o) {
   if (o.json) {
     // A path may hold bytes that are not UTF-8.
     const auto replace = nlohmann::json::error_handler_t::replace;
-    const auto document = to_json(o, result, text);
+    const auto document = to_json(o, result, outcome, text);
     write(stdout, document.dump(2, ' ', false, replace) + "\n");
   } else {
     write(stdout, "\n");

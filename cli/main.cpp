@@ -13,7 +13,9 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "zmlx/base/errors.h"
+#include "zmlx/base/settings.h"
 #include "zmlx/base/text.h"
+#include "zmlx/nn/logits.h"
 
 namespace zmlx::cli {
 
@@ -28,6 +30,8 @@ int report(const char* message, int code) {
 int run(const std::function<int()>& command) {
   try {
     return command();
+  } catch (const nn::LogitsError& error) {
+    return report(error.what(), exit_failed);
   } catch (const UserError& error) {
     return report(error.what(), exit_usage);
   } catch (const EnvironmentError& error) {
@@ -119,5 +123,9 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   zmlx::cli::open_standard_streams();
   zmlx::cli::end_on_interrupt();
-  return zmlx::cli::run([&] { return zmlx::cli::parse_and_run(argc, argv); });
+  return zmlx::cli::run([&] {
+    // A wrong setting is refused before any work, whichever part would read it.
+    zmlx::settings();
+    return zmlx::cli::parse_and_run(argc, argv);
+  });
 }

@@ -72,6 +72,14 @@ Json to_json(const PatchCommand& command, const Report& report) {
          {"weight_bytes", launch.weight_bytes},
          {"reason", launch.reason}});
   }
+  auto notes = Json::array();
+  for (const auto& note : report.notes) {
+    notes.push_back(
+        {{"fold", note.fold},
+         {"kernel", note.kernel},
+         {"places", note.sites},
+         {"reason", note.reason}});
+  }
   return {
       {"model", command.model},
       {"model_type", report.model_type},
@@ -83,6 +91,7 @@ Json to_json(const PatchCommand& command, const Report& report) {
       {"weight_bytes_per_token", report.weight_bytes},
       {"pattern_counts", report.pattern_counts},
       {"folds", report.folds},
+      {"notes", notes},
       {"skipped", report.plan_reason},
       {"capture_seconds", report.capture_seconds},
       {"sites", sites}};

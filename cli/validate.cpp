@@ -7,6 +7,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/decoder.h"
+#include "cli/figures.h"
 #include "cli/interrupt.h"
 #include "cli/model.h"
 #include "cli/output.h"
@@ -39,18 +40,24 @@ struct ValidateCommand {
 struct Roof {
   double read_bytes_s = 0;
 
-  double share(double weight_bytes, double tok_s) const {
-    return read_bytes_s > 0 ? weight_bytes * tok_s / read_bytes_s : 0;
+  /// What a patched step reads, as a share of it.
+  std::optional<double> share(const lab::ValidateResult& r) const {
+    return read_bytes_s > 0 && r.patched.tok_s
+        ? std::optional(r.weight_bytes * r.patched.tok_s->median / read_bytes_s)
+        : std::nullopt;
   }
 };
 
 Json side(const lab::SideResult& s) {
+  const auto rate = [&](double Summary::*figure) {
+    return s.tok_s ? Json(*s.tok_s.*figure) : nullptr;
+  };
   return {
-      {"tok_s", s.tok_s},
+      {"tok_s", rate(&Summary::median)},
       {"runs", s.runs},
-      {"lower_quartile", s.spread.lower_quartile},
-      {"upper_quartile", s.spread.upper_quartile},
-      {"peak_memory_bytes", s.peak_memory_bytes}};
+      {"lower_quartile", rate(&Summary::lower_quartile)},
+      {"upper_quartile", rate(&Summary::upper_quartile)},
+      {"peak_memory_bytes", figure_json(s.peak_memory_bytes)}};
 }
 
 /// What both sides said to a prompt.
@@ -93,6 +100,14 @@ Json to_json(
         {"position", r.first_divergence->position},
         {"gap", r.first_divergence->gap}};
   }
+  const auto& distance = r.judgement.distance;
+  const auto distant = [&](double measure::Distance::*figure) {
+    return distance ? Json(*distance.*figure) : nullptr;
+  };
+  using measure::Distance;
+  const auto interval = [&](double Interval::*end) {
+    return r.speedup ? Json(r.speedup->interval.*end) : nullptr;
+  };
   const bool gpu = mx::default_device() == mx::Device::gpu;
   return {
       {"model", command.model},
@@ -104,19 +119,21 @@ Json to_json(
       {"tokens_total", r.tokens_total},
       {"tokens_equal", r.tokens_equal},
       {"first_divergence", divergence},
-      {"top1_unpatched", r.judgement.top1_unpatched},
-      {"top1_patched", r.judgement.top1_patched},
-      {"kl_unpatched", r.judgement.kl_unpatched},
-      {"kl_patched", r.judgement.kl_patched},
+      {"reference", command.reference},
+      {"top1_unpatched", distant(&Distance::top1_unpatched)},
+      {"top1_patched", distant(&Distance::top1_patched)},
+      {"kl_unpatched", distant(&Distance::kl_unpatched)},
+      {"kl_patched", distant(&Distance::kl_patched)},
       {"unpatched", side(r.unpatched)},
       {"patched", side(r.patched)},
-      {"speedup", r.speedup},
+      {"speedup", r.speedup ? Json(r.speedup->ratio) : nullptr},
       {"speedup_interval",
-       {r.speedup_interval.lower, r.speedup_interval.upper}},
+       {interval(&Interval::lower), interval(&Interval::upper)}},
       {"weight_bytes_per_token", r.weight_bytes},
       {"read_bytes_per_second", roof.read_bytes_s},
-      {"share_of_read_rate", roof.share(r.weight_bytes, r.patched.tok_s)},
+      {"share_of_read_rate", figure_json(roof.share(r))},
       {"verdict", measure::to_string(r.judgement.verdict)},
+      {"basis", r.judgement.basis},
       {"reason", r.judgement.reason},
       {"answers", said}};
 }
@@ -144,14 +161,51 @@ std::string to_text(const std::vector<Answer>& answers) {
   return text;
 }
 
-std::string runs_text(const lab::SideResult& s) {
+std::string median_text(const lab::SideResult& side) {
+  return figure_text(side.tok_s, [](const Summary& rates) {
+    return format_number(rates.median);
+  });
+}
+
+std::string quartiles_text(const lab::SideResult& side) {
+  return figure_text(side.tok_s, [](const Summary& rates) {
+    return fmt::format(
+        "{} .. {}",
+        format_number(rates.lower_quartile),
+        format_number(rates.upper_quartile));
+  });
+}
+
+std::string memory_text(const lab::SideResult& side) {
+  return figure_text(side.peak_memory_bytes, [](size_t bytes) {
+    return format_bytes(static_cast<double>(bytes));
+  });
+}
+
+std::string speedup_text(const lab::ValidateResult& r) {
+  return figure_text(r.speedup, [](const lab::Speedup& speedup) {
+    return fmt::format(
+        "{}x ({} .. {})",
+        format_number(speedup.ratio),
+        format_number(speedup.interval.lower),
+        format_number(speedup.interval.upper));
+  });
+}
+
+std::string memory_rate_text(const lab::ValidateResult& r, const Roof& roof) {
   return fmt::format(
-      "{} .. {}",
-      format_number(s.spread.lower_quartile),
-      format_number(s.spread.upper_quartile));
+      "{} a token, {} of the {} that this machine reads",
+      format_bytes(r.weight_bytes),
+      figure_text(
+          roof.share(r),
+          [](double share) { return fmt::format("{:.0f} %", 100 * share); }),
+      format_rate(roof.read_bytes_s));
 }
 
 std::string fidelity_text(const lab::ValidateResult& r) {
+  if (r.tokens_total == 0) {
+    return "not compared";
+  }
   auto text = fmt::format(
       "{} of {} greedy tokens equal",
       format_count(r.tokens_equal),
@@ -175,38 +229,40 @@ std::string to_table(
        {"unpatched", Table::Align::right},
        {"patched", Table::Align::right}});
   speeds.add_row(
-      {"decode, tok/s",
-       format_number(r.unpatched.tok_s),
-       format_number(r.patched.tok_s)});
-  speeds.add_row({"quartiles", runs_text(r.unpatched), runs_text(r.patched)});
+      {"decode, tok/s", median_text(r.unpatched), median_text(r.patched)});
   speeds.add_row(
-      {"peak memory",
-       format_bytes(static_cast<double>(r.unpatched.peak_memory_bytes)),
-       format_bytes(static_cast<double>(r.patched.peak_memory_bytes))});
+      {"quartiles", quartiles_text(r.unpatched), quartiles_text(r.patched)});
   speeds.add_row(
-      {"top-1 agreement",
-       fmt::format("{:.1f} %", 100 * r.judgement.top1_unpatched),
-       fmt::format("{:.1f} %", 100 * r.judgement.top1_patched)});
-  speeds.add_row(
-      {"KL to reference",
-       fmt::format("{:.2e}", r.judgement.kl_unpatched),
-       fmt::format("{:.2e}", r.judgement.kl_patched)});
-  auto text = r.report.summary(terminal_width(stdout).value_or(0)) +
-      to_text(answers) + "\n" + speeds.to_string();
-  text += fmt::format(
-      "\nspeedup  {}x ({} .. {})\nmemory   {} a token, {} of the {} that this "
-      "machine reads\nanswers  {}\nverdict  {}{}\n",
-      format_number(r.speedup),
-      format_number(r.speedup_interval.lower),
-      format_number(r.speedup_interval.upper),
-      format_bytes(r.weight_bytes),
+      {"peak memory", memory_text(r.unpatched), memory_text(r.patched)});
+  const auto add_distance = [&](const char* name, auto format, auto... sides) {
+    speeds.add_row(
+        {name,
+         figure_text(r.judgement.distance, [&](const measure::Distance& d) {
+           return format(d.*sides);
+         })...});
+  };
+  add_distance(
+      "top-1 agreement",
+      [](double share) { return fmt::format("{:.1f} %", 100 * share); },
+      &measure::Distance::top1_unpatched,
+      &measure::Distance::top1_patched);
+  add_distance(
+      "KL to reference",
+      [](double kl) { return fmt::format("{:.2e}", kl); },
+      &measure::Distance::kl_unpatched,
+      &measure::Distance::kl_patched);
+  const auto& judgement = r.judgement;
+  return r.report.summary(terminal_width(stdout).value_or(0)) +
+      to_text(answers) + "\n" + speeds.to_string() +
       fmt::format(
-          "{:.0f} %", 100 * roof.share(r.weight_bytes, r.patched.tok_s)),
-      format_rate(roof.read_bytes_s),
-      fidelity_text(r),
-      measure::to_string(r.judgement.verdict),
-      r.judgement.reason.empty() ? "" : ": " + r.judgement.reason);
-  return text;
+             "\nspeedup  {}\nmemory   {}\nanswers  {}\nverdict  {}{}\nbasis    "
+             "{}\n",
+             speedup_text(r),
+             memory_rate_text(r, roof),
+             fidelity_text(r),
+             measure::to_string(judgement.verdict),
+             judgement.reason.empty() ? "" : ": " + judgement.reason,
+             judgement.basis);
 }
 
 const std::vector<std::string>& texts_of(const ValidateCommand& command) {

@@ -28,6 +28,26 @@ class Interrupts(Case):
             self.assertTrue(out.endswith("\n"))
             self.assertIn("(cancelled)", err)
 
+    def test_generate_stops_within_a_prompt(self):
+        for patch, first in [("auto", b"patched: "), ("off", b"not patched: ")]:
+            process = start("generate", self.long, "-p", "-", "--patch", patch, stdin=subprocess.PIPE)
+            process.stdin.write(b"x" * 400_000)  # minutes of reading
+            process.stdin.close()
+            process.stdin = None
+            self.assertTrue(process.stderr.readline().startswith(first))
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            code, out, err = finish(process)
+            self.assertEqual((code, out), (INTERRUPTED, "\n"))
+            self.assertIn("decode  0 tokens, not measured (cancelled)", err)
+
+    def test_validate_stops_within_a_prompt(self):
+        process = start("validate", self.long, "-p", "x" * 100_000, "-m", "1")
+        time.sleep(1)
+        self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(finish(process), (INTERRUPTED, "", "zmlx: interrupted\n"))
+
     def test_generate_gives_a_whole_document(self):
         process = start(*self.endless("--json"))
         time.sleep(0.5)

@@ -84,7 +84,8 @@ class WrongModels(Case):
             ({"hidden_size": 128}, "model.embed_tokens"),
             ({"num_hidden_layers": 3}, "model.layers.2"),
         ]:
-            self.refuses(USAGE, "generate", self.configured(**change), "-p", "hi", expected=[tensor, "expected"])
+            model = self.configured(**change)
+            self.refuses(USAGE, "generate", model, "-p", "hi", expected=[f"{model}: ", tensor, "expected"])
 
     def test_truncated_safetensors(self):
         size = (self.model / "model.safetensors").stat().st_size

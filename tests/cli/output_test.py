@@ -1,10 +1,11 @@
 """What each command prints and writes."""
 
+import json
 import os
 from pathlib import Path
 
 import tiny_model
-from program import ENVIRONMENT, USAGE, Case, run
+from program import ENVIRONMENT, FAILED, OK, USAGE, Case, finish, run, start
 
 
 class Output(Case):
@@ -12,8 +13,43 @@ class Output(Case):
         out, err = self.succeeds("generate", self.model, "-p", "hello", "-m", "12")
         got = self.document("generate", self.model, "-p", "hello", "-m", "12")
         self.assertEqual(out, got["text"] + "\n")
-        self.assertRegex(err, r"^\nprompt  5 tokens, .* tok/s\ndecode  12 tokens, .*\nmemory  .*\n$")
+        self.assertRegex(
+            err,
+            r"^patched: \d+ launches a token\n\nprompt  5 tokens, .* tok/s\ndecode  12 tokens, .*\nmemory  .*\n$",
+        )
         self.assertEqual((got["finish"], got["prompt_tokens"]), ("length", 5))
+
+    def test_generate_says_what_runs(self):
+        odd = tiny_model.write_folder(self.root / "odd", bits=3)  # no kernel yet multiplies by 3 bits
+        cases = [
+            (self.model, [], r"patched: \d+ launches a token"),
+            (self.model, ["--patch", "off"], r"not patched: --patch off; runs as stock MLX"),
+            (odd, [], r"patched without a plan: .*3 bits.*; runs as MLX arrays with \d+ kernels"),
+        ]
+        for model, more, expected in cases:
+            args = ["generate", model, "-p", "hello", "-m", "3", *more]
+            _, err = self.succeeds(*args)
+            self.assertRegex(err.split("\n")[0], f"^{expected}$")
+            self.assertRegex(self.document(*args)["runs"], f"^{expected}$")
+
+    def test_generate_without_a_step_measures_no_rate(self):
+        args = ["generate", self.model, "-p", "hello", "-m", "1"]
+        _, err = self.succeeds(*args)
+        self.assertIn("\ndecode  1 tokens, not measured (length)\n", err)
+        self.assertIsNone(self.document(*args)["decode"]["tok_s"])
+
+    def test_peak_memory_is_that_of_the_process(self):
+        for patch in ["auto", "off"]:
+            process = start("generate", self.model, "-p", "x" * 400, "-m", "50", "--json", "--patch", patch)
+            out = process.stdout.read()
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            finish(process)
+            self.assertEqual(process.returncode, OK)
+            largest = usage.ru_maxrss << 10  # as the system saw it
+            peak = json.loads(out)["peak_memory_bytes"]
+            self.assertLessEqual(peak, largest)
+            self.assertGreater(peak, 0.9 * largest)
 
     def test_every_way_to_run_gives_the_same_tokens(self):
         for model in [self.model, self.packed, self.gguf]:
@@ -52,6 +88,52 @@ class Output(Case):
         self.assertEqual((got["model"], got["max_tokens"]), (str(self.packed), 20))
         self.assertEqual(got["tokens_equal"], got["tokens_total"])
         self.assertEqual((got["first_divergence"], got["verdict"]), (None, "identical"))
+
+    def test_validate_without_a_reference(self):
+        args = ["validate", self.packed, "-m", "1", "-p", "hello", "--runs", "1", "--reference", "off"]
+        got = self.document(*args)
+        self.assertEqual((got["verdict"], got["reference"]), ("identical", "off"))
+        basis = "greedy tokens alone (1); distributions were not compared"
+        self.assertEqual(got["basis"], basis)
+        for name in ["top1_unpatched", "top1_patched", "kl_unpatched", "kl_patched", "speedup", "share_of_read_rate"]:
+            self.assertIsNone(got[name], name)
+        for side in ["unpatched", "patched"]:
+            self.assertIsNone(got[side]["tok_s"])
+        out, _ = self.succeeds(*args)
+        for row in ["decode, tok/s", "quartiles", "top-1 agreement", "KL to reference"]:
+            self.assertRegex(out, rf"\n{row} +not measured +not measured\n")
+        self.assertIn("\nspeedup  not measured\n", out)
+        self.assertIn(f"\nverdict  identical\nbasis    {basis}\n", out)
+
+    def test_damaged_weights_fail(self):
+        nan, tensor = float("nan"), "model.layers.0.mlp.gate_proj.weight"
+        for damage in [(tensor, 7, nan), ("model.embed_tokens.weight", 65, nan)]:
+            model = tiny_model.write_folder(self.root / "damaged", damage=damage)
+            expected = (
+                r"the model's logits at position 5 give no next token: the largest, of token \d+, is nan; "
+                r"its weights or their format are damaged"
+            )
+            for more in [[], ["--patch", "off"], ["--temp", "1"], ["--patch", "off", "--temp", "1", "--top-k", "3"]]:
+                code, out, err = run("generate", model, "-p", "hello", "--json", *more)
+                self.assertEqual((code, out), (FAILED, ""), err)
+                self.assertRegex(err, f"^zmlx: {expected}\n$")
+            for more in [[], ["--reference", "off"]]:
+                args = ["validate", model, "-p", "hello", "-m", "4", "--runs", "1", *more]
+                code, out, err = run(*args)
+                self.assertEqual((code, err), (FAILED, ""))
+                self.assertRegex(out, rf"\nverdict  failed: prompt 1, unpatched: {expected}\n")
+                code, out, _ = run(*args, "--json")
+                self.assertEqual((code, json.loads(out)["verdict"]), (FAILED, "failed"))
+
+    def test_notes_of_folds(self):
+        # Random float32 weights are not those of 16 bits.
+        notes = [note for note in self.document("patch", self.model)["notes"] if note["fold"] == "narrow_constants"]
+        reason = "neither float16 nor bfloat16 holds its float32 constants exactly"
+        self.assertEqual({note["reason"] for note in notes}, {reason})
+        self.assertIn(["model.layers.1.mlp.down_proj"], [note["places"] for note in notes])
+        out, _ = self.succeeds("patch", self.model)
+        self.assertRegex(out, r"\nfold that did not fit +kernel +count +first place +why not\n")
+        self.assertRegex(out, rf"\nnarrow_constants .* {reason}\n")
 
     def test_validate_as_a_table(self):
         # Long enough for progress to show, were this a terminal.
@@ -147,5 +229,15 @@ class Output(Case):
         self.succeeds("generate", self.model, "-p", "hi", "-m", "3", env={"XDG_CACHE_HOME": "/dev/null"})
 
     def test_wrong_settings(self):
-        for name in ["ZMLX_THREADS", "ZMLX_LOG"]:
-            self.refuses(USAGE, "generate", self.model, "-p", "hi", env={name: "many"}, expected=[name, "'many'"])
+        commands = [
+            ["generate", self.model, "-p", "hi"],
+            ["generate", self.root / "nothing", "-p", "hi"],  # refused before anything is read
+            ["patch", "--list"],
+            ["kernels"],
+            ["show", "silu"],
+            ["doctor"],
+            ["--version"],
+        ]
+        for command in commands:
+            for name in ["ZMLX_THREADS", "ZMLX_LOG"]:
+                self.refuses(USAGE, *command, env={name: "many"}, expected=[name, "'many'"])

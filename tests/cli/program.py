@@ -43,7 +43,7 @@ class Case(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory(prefix="zmlx_cli_")
         cls.root = Path(cls.folder.name)
         cls.model = tiny_model.write_folder(cls.root / "dense")
-        cls.packed = tiny_model.write_folder(cls.root / "packed", quantized=True)
+        cls.packed = tiny_model.write_folder(cls.root / "packed", bits=4)
         # Room for a generation that lasts until it is interrupted.
         cls.long = tiny_model.write_folder(cls.root / "long", max_position_embeddings=1_000_000)
         cls.gguf = cls.root / "model.gguf"

@@ -66,24 +66,25 @@ class Weights:
         values = [middle + width * (self.random.random() - 0.5) for _ in range(count)]
         self.tensors[name] = (shape, "F32", struct.pack(f"<{count}f", *values))
 
-    def packed(self, name, rows, columns, group=32):
-        """Affine, 4 bits: values scale * q + bias."""
+    def packed(self, name, rows, columns, bits, group=32):
+        """Affine: values scale * q + bias."""
         groups = rows * columns // group
-        scale, bias = struct.pack("<e", 0.02), struct.pack("<e", -0.15)
-        self.tensors[f"{name}.weight"] = ((rows, columns // 8), "U32", self.random.randbytes(rows * columns // 2))
+        scale, bias = struct.pack("<e", 0.3 / 2**bits), struct.pack("<e", -0.15)
+        words = columns * bits // 32
+        self.tensors[f"{name}.weight"] = ((rows, words), "U32", self.random.randbytes(rows * words * 4))
         self.tensors[f"{name}.scales"] = ((rows, columns // group), "F16", scale * groups)
         self.tensors[f"{name}.biases"] = ((rows, columns // group), "F16", bias * groups)
 
 
-def llama_weights(c, quantized=False):
-    """The tensors of a config, under Hugging Face's names."""
+def llama_weights(c, bits=0):
+    """The tensors of a config, under Hugging Face's names; packed in so many bits, or dense."""
     weights = Weights()
     hidden, ffn = c["hidden_size"], c["intermediate_size"]
     keys = hidden // c["num_attention_heads"] * c["num_key_value_heads"]
 
     def linear(name, rows, columns):
-        if quantized:
-            weights.packed(name, rows, columns)
+        if bits:
+            weights.packed(name, rows, columns, bits)
         else:
             weights.uniform(f"{name}.weight", (rows, columns))
 
@@ -114,16 +115,27 @@ def safetensors(tensors):
     return struct.pack("<Q", len(text)) + text + b"".join(data for _, _, data in tensors.values())
 
 
-def write_folder(folder, quantized=False, **changes):
-    """A model folder that loads; `changes` are keys of its config. Returns the folder."""
+def damaged(tensors, name, row, value):
+    """The tensors with one row of a dense matrix set to a value."""
+    shape, kind, data = tensors[name]
+    size = 4 * shape[1]
+    data = data[: row * size] + struct.pack("<f", value) * shape[1] + data[(row + 1) * size :]
+    return {**tensors, name: (shape, kind, data)}
+
+
+def write_folder(folder, bits=0, damage=None, **changes):
+    """A model folder that loads; `changes` are keys of its config, `damage` is (tensor, row, value). Returns it."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     c = config(**changes)
-    if quantized:
-        c["quantization"] = {"group_size": 32, "bits": 4}
+    if bits:
+        c["quantization"] = {"group_size": 32, "bits": bits}
+    tensors = llama_weights(c, bits)
+    if damage:
+        tensors = damaged(tensors, *damage)
     (folder / "config.json").write_text(json.dumps(c))
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer()))
-    (folder / "model.safetensors").write_bytes(safetensors(llama_weights(c, quantized)))
+    (folder / "model.safetensors").write_bytes(safetensors(tensors))
     return folder
 
 

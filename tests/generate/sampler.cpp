@@ -4,11 +4,14 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
+#include <string>
 
 #include <gtest/gtest.h>
 #include <mlx/mlx.h>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/nn/logits.h"
 
 namespace zmlx::generate {
 namespace {
@@ -144,11 +147,49 @@ TEST(Sampler, RefusesBadOptions) {
   EXPECT_THROW(Sampler({.top_k = -1}), UserError);
 }
 
-TEST(Sampler, RefusesLogitsThatAreNoNumbers) {
-  Sampler s({});
-  EXPECT_THROW(s(std::vector<float>{1, std::nanf(""), 2}), UserError);
-  EXPECT_THROW(s(std::vector<float>{-infinity, -infinity}), UserError);
-  EXPECT_THROW(s(std::vector<float>{}), UserError);
+std::string refusal(
+    const Sampling& sampling,
+    const std::vector<float>& logits,
+    std::optional<int> position = std::nullopt) {
+  try {
+    Sampler{sampling}(logits, position);
+  } catch (const nn::LogitsError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Sampler, EveryKindRefusesLogitsThatNameNoToken) {
+  const float nan = std::nanf("");
+  const std::string damaged = "; its weights or their format are damaged";
+  for (const Sampling& s :
+       {Sampling{},
+        Sampling{.temperature = 1},
+        Sampling{.temperature = 1, .top_k = 1},
+        Sampling{.temperature = 0.7, .top_p = 0.9, .min_p = 0.1}}) {
+    EXPECT_EQ(
+        refusal(s, {1, nan, 2, nan}),
+        "the model's logits give no next token: the largest, of token 1, is "
+        "nan" +
+            damaged);
+    EXPECT_EQ(
+        refusal(s, {nan, nan}, 12),
+        "the model's logits at position 12 give no next token: the largest, of "
+        "token 0, is nan" +
+            damaged);
+    EXPECT_EQ(
+        refusal(s, {1, -infinity, infinity}),
+        "the model's logits give no next token: the largest, of token 2, is "
+        "inf" +
+            damaged);
+    EXPECT_EQ(
+        refusal(s, {-infinity, -infinity}),
+        "the model's logits give no next token: the largest, of token 0, is "
+        "-inf" +
+            damaged);
+    EXPECT_EQ(refusal(s, {}), "the model gave no logits to choose a token by");
+    EXPECT_EQ(refusal(s, {-infinity, 3, -infinity}), "no error");
+  }
 }
 
 } // namespace

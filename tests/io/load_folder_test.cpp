@@ -188,22 +188,22 @@ TEST(LoadFolder, StopTokensOfGenerationConfigWin) {
 }
 
 TEST(Take, ChecksNameAndShape) {
-  Weights weights;
-  weights.insert_or_assign("a", mx::zeros({2, 3}));
+  ModelFiles files{
+      .config = Config(nlohmann::json::object(), "config"),
+      .weights = {{"a", mx::zeros({2, 3})}},
+      .root = "/models/x"};
   expect_user_error(
       [&] {
-        take(weights, "b", {2, 3});
+        take(files, "b", {2, 3});
       },
-      "'b' is missing, expected with shape (2, 3)");
+      "/models/x: tensor 'b' is missing, expected with shape (2, 3)");
   expect_user_error(
       [&] {
-        take(weights, "a", {3, -1});
+        take(files, "a", {3, -1});
       },
-      "'a' has shape (2, 3), expected (3, any)");
-  weights.insert_or_assign("a", mx::zeros({2, 3}));
-  EXPECT_FALSE(take_optional(weights, "b", {2}));
-  EXPECT_EQ(take(weights, "a", {2, -1}).shape(), (mx::Shape{2, 3}));
-  EXPECT_TRUE(weights.empty());
+      "/models/x: tensor 'a' has shape (2, 3), expected (3, any)");
+  EXPECT_EQ(take(files, "a", {2, -1}).shape(), (mx::Shape{2, 3}));
+  EXPECT_TRUE(files.weights.empty());
 }
 
 } // namespace

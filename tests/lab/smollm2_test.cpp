@@ -82,7 +82,7 @@ TEST_F(SmolLM2, AnswersAreKept) {
   auto result = validate(model_, {tokens}, {.max_tokens = 12, .runs = 1});
   EXPECT_NE(result.judgement.verdict, measure::Verdict::failed)
       << result.judgement.reason;
-  EXPECT_LT(result.judgement.kl_patched, 1e-6);
+  EXPECT_LT(result.judgement.distance->kl_patched, 1e-6);
 }
 
 } // namespace

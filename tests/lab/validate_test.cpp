@@ -1,6 +1,7 @@
 #include "zmlx/lab/validate.h"
 
 #include <cmath>
+#include <limits>
 
 #include <gtest/gtest.h>
 
@@ -11,6 +12,8 @@
 
 namespace zmlx::lab {
 namespace {
+
+namespace mx = mlx::core;
 
 using models::RandomLlama;
 
@@ -30,7 +33,7 @@ void expect_kept(const RandomLlama& options) {
       << result.judgement.reason;
   EXPECT_TRUE(result.report.plan_reason.empty()) << result.report.plan_reason;
   EXPECT_EQ(result.tokens_total, 48);
-  EXPECT_LT(result.judgement.kl_patched, 1e-9);
+  EXPECT_LT(result.judgement.distance->kl_patched, 1e-9);
 }
 
 TEST(Validate, RandomLlamasOfOddSizes) {
@@ -66,10 +69,64 @@ TEST(Validate, SharesTokensOutOverThePrompts) {
   EXPECT_EQ(result.unpatched_tokens.size(), 3u);
   EXPECT_EQ(result.patched_tokens, result.unpatched_tokens);
   EXPECT_EQ(result.unpatched.runs.size(), 2u);
-  EXPECT_GT(result.speedup, 0);
+  ASSERT_TRUE(result.speedup);
+  EXPECT_GT(result.speedup->ratio, 0);
+}
+
+TEST(Validate, PeakMemoryIsThatOfTheProcessWhileOneSideRuns) {
+  const size_t before = 700 << 20;
+  std::vector<char>(before, 1); // given back at once
+  const auto result = run({.layers = 1}, 7);
+  ASSERT_TRUE(result.unpatched.peak_memory_bytes);
+  ASSERT_TRUE(result.patched.peak_memory_bytes);
   for (const auto* side : {&result.unpatched, &result.patched}) {
-    EXPECT_GT(side->peak_memory_bytes, 100'000u);
-    EXPECT_LT(side->peak_memory_bytes, 100'000'000u);
+    EXPECT_GT(*side->peak_memory_bytes, 10'000'000u);
+    EXPECT_LT(*side->peak_memory_bytes, before);
+  }
+}
+
+TEST(Validate, WhatWasNotMeasuredIsNoNumber) {
+  std::shared_ptr<const nn::Model> model =
+      models::make_model(models::random_llama({.layers = 1}));
+  // One token a prompt: there is no step to time.
+  const auto result = validate(
+      model, {{1, 2}}, {.max_tokens = 1, .runs = 1, .with_reference = false});
+  EXPECT_EQ(result.judgement.verdict, measure::Verdict::identical);
+  EXPECT_EQ(
+      result.judgement.basis,
+      "greedy tokens alone (1); distributions were not compared");
+  EXPECT_FALSE(result.judgement.distance);
+  EXPECT_FALSE(result.speedup);
+  EXPECT_FALSE(result.unpatched.tok_s);
+  EXPECT_FALSE(result.patched.tok_s);
+}
+
+TEST(Validate, DamagedWeightsFailTheVerdict) {
+  for (bool with_reference : {true, false}) {
+    for (const char* name :
+         {"model.layers.0.mlp.up_proj.weight", "model.embed_tokens.weight"}) {
+      auto files = models::random_llama({.layers = 1, .bits = 0});
+      auto& weight = files.weights.at(name);
+      weight = mx::slice_update(
+          weight,
+          mx::full({1, weight.shape(1)}, std::nanf(""), weight.dtype()),
+          {42, 0},
+          {43, weight.shape(1)});
+      mx::eval(weight);
+      std::shared_ptr<const nn::Model> model =
+          models::make_model(std::move(files));
+      const auto result = validate(
+          model,
+          {{5, 1}},
+          {.max_tokens = 4, .runs = 1, .with_reference = with_reference});
+      EXPECT_EQ(result.judgement.verdict, measure::Verdict::failed);
+      EXPECT_TRUE(result.judgement.reason.starts_with(
+          "prompt 1, unpatched: the model's logits at position 2 give no next "
+          "token: the largest, of token "))
+          << result.judgement.reason;
+      EXPECT_FALSE(result.judgement.distance);
+      EXPECT_FALSE(result.report.launches.empty());
+    }
   }
 }
 
@@ -101,6 +158,13 @@ TEST(Validate, KlDivergenceIsThatOfTheSoftmax) {
     v += 100;
   }
   EXPECT_NEAR(kl_divergence(p, q), 0.25 * std::log(2.0), 1e-5);
+  // What is no number gives no number.
+  q[1] = std::nanf("");
+  EXPECT_TRUE(std::isnan(kl_divergence(p, q)));
+  EXPECT_TRUE(std::isnan(kl_divergence(q, p)));
+  // A token that cannot come adds nothing.
+  const float never = -std::numeric_limits<float>::infinity();
+  EXPECT_NEAR(kl_divergence({0, never}, {0, 0}), std::log(2.0), 1e-12);
 }
 
 TEST(Doctor, MeasuresTheMemoryAndFindsTheKernelsWell) {

@@ -37,11 +37,11 @@ TEST(Verdict, TheBoundOfTheKlIsTenPercentAndAFloor) {
   Observed run(100, 1e-3);
   run.kl_p.assign(100, 1.10e-3 + 0.9e-6);
   EXPECT_EQ(run.judged().verdict, Verdict::faithful);
-  EXPECT_NEAR(run.judged().kl_excess_bound, -0.1e-6, 1e-12);
+  EXPECT_NEAR(run.judged().distance->kl_excess_bound, -0.1e-6, 1e-12);
   run.kl_p.assign(100, 1.10e-3 + 1.1e-6);
   auto failed = run.judged();
   EXPECT_EQ(failed.verdict, Verdict::failed);
-  EXPECT_NEAR(failed.kl_excess_bound, 0.1e-6, 1e-12);
+  EXPECT_NEAR(failed.distance->kl_excess_bound, 0.1e-6, 1e-12);
   EXPECT_EQ(
       failed.reason,
       "KL to the reference is 0.0011 patched and 0.001 "
@@ -99,7 +99,7 @@ TEST(Verdict, TopOneMayLoseOnePoint) {
   EXPECT_EQ(
       failed.reason,
       "top-1 agreement is 96.00 % patched and 100.00 % unpatched");
-  EXPECT_DOUBLE_EQ(failed.top1_patched, 0.96);
+  EXPECT_DOUBLE_EQ(failed.distance->top1_patched, 0.96);
 }
 
 TEST(Verdict, GainsElsewhereMakeUpForLosses) {
@@ -116,11 +116,22 @@ TEST(Verdict, NoNumberAlwaysFails) {
     run.kl_p[50] = bad;
     EXPECT_EQ(run.judged(200, 200).verdict, Verdict::failed);
     EXPECT_EQ(run.judged().reason, "a KL is not a finite number");
+    EXPECT_FALSE(run.judged().distance);
   }
+}
+
+TEST(Verdict, SaysWhatItRestsOn) {
+  EXPECT_EQ(
+      Observed(100).judged(200, 200).basis,
+      "greedy tokens (200) and distributions (at 100 positions)");
+  EXPECT_EQ(
+      Observed(0).judged(200, 200).basis,
+      "greedy tokens alone (200); distributions were not compared");
 }
 
 TEST(Verdict, WithoutAReferenceOnlyEqualTokensPass) {
   EXPECT_EQ(Observed(0).judged(200, 200).verdict, Verdict::identical);
+  EXPECT_FALSE(Observed(0).judged(200, 200).distance);
   auto failed = Observed(0).judged(150, 200);
   EXPECT_EQ(failed.verdict, Verdict::failed);
   EXPECT_EQ(

@@ -79,6 +79,21 @@ TEST(MlxFacts, SliceUpdatePastTheEndWritesWhatLiesBehind) {
   EXPECT_TRUE(mx::array_equal(updated, expected).item<bool>());
 }
 
+TEST(MlxFacts, ANanIsTheLargestWhereverItStands) {
+  for (auto type : {mx::float32, mx::float16, mx::bfloat16}) {
+    for (int size : {5, 1000, 49152}) {
+      for (int place : {0, size / 2, size - 1}) {
+        auto nan = mx::full({1}, std::nanf(""), type);
+        auto x = mx::slice_update(
+            mx::zeros({size}, type), nan, {place}, {place + 1});
+        EXPECT_EQ(mx::argmax(x).item<uint32_t>(), uint32_t(place));
+        EXPECT_TRUE(
+            std::isnan(mx::astype(mx::max(x), mx::float32).item<float>()));
+      }
+    }
+  }
+}
+
 TEST(MlxFacts, AMaskedNanIsStillNan) {
   auto q = mx::ones({1, 1, 1, 8});
   auto keys = mx::ones({1, 1, 4, 8});

@@ -1,12 +1,14 @@
 #include "zmlx/patch/patch.h"
 
 #include <cmath>
+#include <set>
 
 #include <gtest/gtest.h>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/models/random.h"
 #include "zmlx/models/registry.h"
+#include "zmlx/nn/logits.h"
 
 namespace zmlx {
 namespace {
@@ -254,6 +256,102 @@ TEST(Patch, AStepThatReadsItsDataRunsAsTheOriginal) {
   expect_same_answers(middle, false);
   auto report = patch(std::make_shared<OddModel>(middle))->report();
   EXPECT_NE(report.plan_reason.find("cannot be captured"), std::string::npos);
+}
+
+// Through a plan, as MLX arrays, and as the original.
+TEST(Patch, LogitsThatNameNoTokenAreAnErrorWhateverRuns) {
+  const auto spoiled = [](float by) {
+    return [by](const mx::array& h) { return h + mx::array(by); };
+  };
+  const auto sorted = [](const mx::array& h) {
+    return mx::sort(h + mx::array(std::nanf("")), -1);
+  };
+  for (const auto& model :
+       {std::make_shared<OddModel>(spoiled(std::nanf(""))),
+        std::make_shared<OddModel>(spoiled(INFINITY)),
+        std::make_shared<OddModel>(sorted),
+        std::make_shared<OddModel>(spoiled(std::nanf("")), true)}) {
+    auto patched = patch(model);
+    auto state = patched->new_state(16);
+    EXPECT_THROW(patched->next_token({1, 2}, *state), nn::LogitsError);
+    EXPECT_THROW(
+        {
+          patched->submit(1, *state);
+          patched->poll(*state);
+        },
+        nn::LogitsError);
+  }
+  auto patched = patch(std::make_shared<OddModel>(spoiled(std::nanf(""))));
+  ASSERT_NE(patched->plan(), nullptr);
+  auto state = patched->new_state(16);
+  try {
+    patched->next_token({1, 2, 3}, *state);
+  } catch (const nn::LogitsError& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "the model's logits at position 3 give no next token: the largest, of "
+        "token 0, is nan; its weights or their format are damaged");
+  }
+}
+
+TEST(Patch, AStopIsHeardBetweenTheTokensOfAPrompt) {
+  const auto tanh = [](const mx::array& h) { return mx::tanh(h); };
+  const auto sort = [](const mx::array& h) { return mx::sort(h, -1); };
+  for (const auto& middle : {OddModel::Middle(tanh), OddModel::Middle(sort)}) {
+    auto patched = patch(std::make_shared<OddModel>(middle));
+    const std::vector<int> text(40, 3);
+    auto whole = patched->new_state(64);
+    const auto expected = patched->next_token(text, *whole);
+    auto state = patched->new_state(64);
+    int asks = 0;
+    state->stop_if([&] { return ++asks > 10; });
+    EXPECT_THROW(patched->next_token(text, *state), nn::Stopped);
+    EXPECT_EQ(state->position(), 10);
+    EXPECT_NO_THROW(state->copy()->check_stop());
+    state->stop_if({});
+    EXPECT_EQ(patched->next_token(std::vector<int>(30, 3), *state), expected);
+  }
+}
+
+TEST(Patch, OneLineSaysWhatRuns) {
+  const auto outcome = [](OddModel::Middle middle, bool own_attention) {
+    return patch(std::make_shared<OddModel>(std::move(middle), own_attention))
+        ->report()
+        .outcome();
+  };
+  const auto tanh = [](const mx::array& h) { return mx::tanh(h); };
+  const auto sort = [](const mx::array& h) { return mx::sort(h, -1); };
+  const auto planned = patch(std::make_shared<OddModel>(tanh));
+  EXPECT_EQ(
+      planned->report().outcome(),
+      fmt::format(
+          "patched: {} launches a token", planned->plan()->rounds().size()));
+  const auto without_plan = outcome(sort, false);
+  EXPECT_TRUE(without_plan.starts_with("patched without a plan: Sort: "))
+      << without_plan;
+  EXPECT_NE(without_plan.find("; runs as MLX arrays with "), std::string::npos)
+      << without_plan;
+  const auto original = outcome(tanh, true);
+  EXPECT_TRUE(original.starts_with("not patched: ")) << original;
+  EXPECT_TRUE(original.ends_with("; runs as stock MLX")) << original;
+}
+
+TEST(Patch, NotesOfFoldsAreInTheReport) {
+  // Random float32 weights are not those of 16 bits.
+  const auto report = patch(make({.bits = 0, .dtype = mx::float32}))->report();
+  std::set<std::string> places;
+  for (const auto& note : report.notes) {
+    if (note.fold == "narrow_constants") {
+      EXPECT_EQ(
+          note.reason,
+          "neither float16 nor bfloat16 holds its float32 constants exactly");
+      places.insert(note.sites.begin(), note.sites.end());
+    }
+  }
+  EXPECT_TRUE(places.contains("model.layers.1.mlp.down_proj"));
+  const auto text = report.summary();
+  EXPECT_NE(text.find("fold that did not fit"), std::string::npos) << text;
+  EXPECT_NE(text.find("neither float16 nor bfloat16"), std::string::npos);
 }
 
 TEST(Patch, SixLaunchesALayer) {

@@ -26,7 +26,8 @@ mx::array table() {
 }
 
 /// One step: h' = h / 2 + table[token], written where each slot wants it.
-/// Outputs as plan::capture_step has them: scores, the likeliest, the state.
+/// Outputs as plan::capture_step has them: scores, the likeliest and its score,
+/// the state.
 graph::Graph step_graph(int capacity) {
   const Cells cells(kSlots);
   const auto cell = [](int number, mx::Shape shape) {
@@ -58,6 +59,7 @@ graph::Graph step_graph(int capacity) {
       given,
       {{"scores", scores},
        {"likeliest", mx::argmax(scores, -1)},
+       {"largest", mx::max(scores, -1)},
        {"sums", mx::slice_update(array(5), h, array(1), {0})},
        {"recent", mx::slice_update(array(6), h, array(4), {0})},
        {"recurrent", mx::slice_update(array(7), h, array(3), {0})}},
@@ -120,9 +122,9 @@ void expect_same(Replay& replay, State& state, const Oracle& oracle) {
   for (int i = 0; i < 4; i++) {
     EXPECT_NEAR(scores[i], std::sin(oracle.h[i]), 1e-6);
   }
-  uint32_t likeliest = 99;
-  replay.read(1, &likeliest, 4);
-  EXPECT_EQ(static_cast<int>(likeliest), oracle.likeliest());
+  const auto choice = replay.read_choice();
+  EXPECT_EQ(static_cast<int>(choice.token), oracle.likeliest());
+  EXPECT_EQ(choice.logit, scores[choice.token]);
 }
 
 TEST(Replay, StepsChangeEverySlotInPlace) {
@@ -175,16 +177,17 @@ TEST(Replay, WithoutAHostTokenTheLikeliestFollows) {
   Oracle oracle;
   replay.step(state.ticket(), 6);
   oracle.step(6);
-  std::vector<uint32_t> told(4);
+  std::vector<Replay::Choice> told(4);
   uint64_t mark = 0;
-  for (auto& token : told) {
+  for (auto& choice : told) {
     replay.step(state.ticket(), std::nullopt);
-    mark = replay.begin_read_likeliest(&token);
+    mark = replay.begin_read_choice(&choice);
   }
   state.queue().wait_for(mark);
-  for (auto token : told) {
+  for (const auto& choice : told) {
     oracle.step(oracle.likeliest());
-    EXPECT_EQ(static_cast<int>(token), oracle.likeliest());
+    EXPECT_EQ(static_cast<int>(choice.token), oracle.likeliest());
+    EXPECT_NEAR(choice.logit, std::sin(oracle.h[choice.token]), 1e-6);
   }
   expect_same(replay, state, oracle);
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "zmlx/base/errors.h"
+#include "zmlx/nn/logits.h"
 
 namespace zmlx::generate {
 
@@ -23,25 +24,6 @@ void check(const Sampling& s) {
   if (s.top_k < 0) {
     throw user_error("top-k must be at least 0, got {}", s.top_k);
   }
-}
-
-int most_likely(std::span<const float> logits) {
-  int best = 0;
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (std::isnan(logits[i])) {
-      throw user_error(
-          "the model's logits are not numbers (NaN at token {}): its weights "
-          "or their format are damaged",
-          i);
-    }
-    if (logits[i] > logits[best]) {
-      best = static_cast<int>(i);
-    }
-  }
-  if (logits.empty() || !std::isfinite(logits[best])) {
-    throw user_error("the model's logits hold no finite number");
-  }
-  return best;
 }
 
 std::vector<Candidate> softmax(std::span<const float> logits, float highest) {
@@ -120,8 +102,9 @@ Sampler::Sampler(const Sampling& sampling)
 }
 
 std::vector<Candidate> Sampler::candidates(
-    std::span<const float> logits) const {
-  const int best = most_likely(logits);
+    std::span<const float> logits,
+    std::optional<int> position) const {
+  const int best = nn::likeliest(logits, position);
   if (sampling_.temperature == 0) {
     return {{best, 1.0}};
   }
@@ -130,8 +113,10 @@ std::vector<Candidate> Sampler::candidates(
   return all;
 }
 
-int Sampler::operator()(std::span<const float> logits) {
-  const auto all = candidates(logits);
+int Sampler::operator()(
+    std::span<const float> logits,
+    std::optional<int> position) {
+  const auto all = candidates(logits, position);
   if (all.size() == 1) {
     return all.front().token;
   }

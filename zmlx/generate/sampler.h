@@ -33,12 +33,18 @@ class ZMLX_API Sampler {
   explicit Sampler(const Sampling& sampling);
 
   /// The next token for logits (vocab). Ties go to the smaller token id.
-  /// UserError when the logits hold a NaN or nothing finite.
-  int operator()(std::span<const float> logits);
+  /// `position`: how many tokens came before it, for the message of an error.
+  /// nn::LogitsError when the logits hold a NaN or +infinity, or nothing above
+  /// -infinity.
+  int operator()(
+      std::span<const float> logits,
+      std::optional<int> position = std::nullopt);
 
   /// The tokens that may follow with their probabilities, which sum to 1, in no
-  /// particular order; just the one at temperature 0.
-  std::vector<Candidate> candidates(std::span<const float> logits) const;
+  /// particular order; just the one at temperature 0. The same errors.
+  std::vector<Candidate> candidates(
+      std::span<const float> logits,
+      std::optional<int> position = std::nullopt) const;
 
  private:
   Sampling sampling_;

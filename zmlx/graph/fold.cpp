@@ -1,9 +1,12 @@
 #include "zmlx/graph/fold.h"
 
 #include <algorithm>
+#include <map>
+#include <new>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/fuse.h"
+#include "zmlx/graph/presets.h"
 
 namespace zmlx::graph {
 namespace {
@@ -11,6 +14,26 @@ namespace {
 std::vector<Fold>& registry() {
   static std::vector<Fold> folds;
   return folds;
+}
+
+Graph after(const Fold& fold, Graph graph) {
+  const auto named = [&](const std::exception& error) {
+    return fmt::format("fold {}: {}", fold.name, error.what());
+  };
+  try {
+    fold.run(graph);
+    graph = compact(graph);
+    check(graph);
+    return graph;
+  } catch (const UserError& error) {
+    throw UserError(named(error));
+  } catch (const EnvironmentError& error) {
+    throw EnvironmentError(named(error));
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw InternalError(named(error));
+  }
 }
 
 } // namespace
@@ -36,12 +59,9 @@ Graph apply_folds(const Graph& lifted, const std::vector<std::string>& names) {
   }
   Graph graph = lifted;
   for (const auto& fold : registry()) {
-    if (std::find(names.begin(), names.end(), fold.name) == names.end()) {
-      continue;
+    if (std::find(names.begin(), names.end(), fold.name) != names.end()) {
+      graph = after(fold, std::move(graph));
     }
-    fold.run(graph);
-    graph = compact(graph);
-    check(graph);
   }
   return graph;
 }
@@ -53,6 +73,16 @@ void mark(Node& node, const std::string& fold) {
   }
 }
 
+void leave_note(
+    Graph& graph,
+    const std::string& fold,
+    int node,
+    const std::string& reason) {
+  const auto& changed = graph.nodes[node];
+  graph.notes.push_back(
+      {fold, label_of(changed), places_of(graph, changed), reason});
+}
+
 void fuse_all(
     Graph& graph,
     const std::string& fold,
@@ -60,19 +90,26 @@ void fuse_all(
   // A consumer is visited after its producers, so one sweep reaches chains of
   // any length; it is asked again until none of its operands goes in.
   for (int c = 0; c < static_cast<int>(graph.nodes.size()); c++) {
+    std::map<int, std::string> refused; // why, by producer
     bool again = graph.nodes[c].kind == Kind::Kernel;
     while (again) {
       again = false;
+      refused.clear();
       for (size_t i = 0; i < graph.nodes[c].operands.size(); i++) {
         int p = graph.nodes[c].operands[i].value.node;
-        std::string why;
-        if (graph.nodes[p].kind == Kind::Kernel &&
-            wanted(graph.nodes[p], graph.nodes[c]) && fuse(graph, p, c, &why)) {
+        if (graph.nodes[p].kind != Kind::Kernel ||
+            !wanted(graph.nodes[p], graph.nodes[c])) {
+          continue;
+        }
+        if (fuse(graph, p, c, &refused[p])) {
           mark(graph.nodes[c], fold);
           again = true;
           break;
         }
       }
+    }
+    for (const auto& [producer, why] : refused) {
+      leave_note(graph, fold, c, why);
     }
   }
 }

@@ -26,15 +26,26 @@ struct AddFold {
 };
 
 /// The graph after the named folds, in their order; the given graph stays as it
-/// is. The result is checked after every fold.
+/// is. The result is checked after every fold. What a fold throws is thrown on
+/// with the fold's name before the message: UserError and EnvironmentError as
+/// themselves, anything else as InternalError.
 ZMLX_API Graph
 apply_folds(const Graph& lifted, const std::vector<std::string>& names);
 
 /// Marks a node as made by a fold, once.
 ZMLX_API void mark(Node& node, const std::string& fold);
 
+/// Where a fold might fit and does not, it says why: a note that the report
+/// shows to the user, about the node that it would have changed.
+ZMLX_API void leave_note(
+    Graph& graph,
+    const std::string& fold,
+    int node,
+    const std::string& reason);
+
 /// Fuses every producer into its reader where `wanted` says so and fuse() can,
-/// as far as it goes, and marks the readers with the fold's name.
+/// as far as it goes, and marks the readers with the fold's name. Leaves a note
+/// where `wanted` says so and fuse() cannot.
 ZMLX_API void fuse_all(
     Graph& graph,
     const std::string& fold,

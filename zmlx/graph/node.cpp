@@ -172,6 +172,7 @@ Graph compact(const Graph& graph) {
     result.nodes.push_back(std::move(node));
   }
   result.outputs = graph.outputs;
+  result.notes = graph.notes;
   for (auto& output : result.outputs) {
     move(output.value);
   }

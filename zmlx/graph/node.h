@@ -90,6 +90,14 @@ struct Node {
   int tail_of = -1; // runs in that node's launch, by who is done last there
 };
 
+/// A place where a fold might have fitted and did not, for the user to read.
+struct Note {
+  std::string fold;
+  std::string kernel; // label_of() the node that it would have changed
+  std::vector<std::string> sites; // places_of() it
+  std::string reason;
+};
+
 /// A step as a list of nodes in an order that can be run. Immutable by habit:
 /// folds take a copy.
 struct Graph {
@@ -100,6 +108,7 @@ struct Graph {
     Operand value;
   };
   std::vector<Output> outputs;
+  std::vector<Note> notes; // what folds left as it was
 
   const Result& result(Ref ref) const {
     return nodes[ref.node].results[ref.result];

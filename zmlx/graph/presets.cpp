@@ -210,4 +210,31 @@ std::string label_of(const Node& node) {
   return node.name;
 }
 
+namespace {
+
+/// "model.layers.3.mlp.up_proj.weight" -> "model.layers.3.mlp.up_proj".
+std::string module_of(const std::string& weight) {
+  for (const char* end : {".weight", ".scales", ".biases", ".bias"}) {
+    if (weight.ends_with(end)) {
+      return weight.substr(0, weight.size() - std::string(end).size());
+    }
+  }
+  return weight;
+}
+
+} // namespace
+
+std::vector<std::string> places_of(const Graph& graph, const Node& node) {
+  std::set<std::string> modules;
+  for (const auto& operand : node.operands) {
+    const auto& source = graph.nodes[operand.value.node];
+    if (source.kind == Kind::Constant && !source.name.empty()) {
+      modules.insert(module_of(source.name));
+    }
+  }
+  return modules.empty()
+      ? node.sites
+      : std::vector<std::string>(modules.begin(), modules.end());
+}
+
 } // namespace zmlx::graph

@@ -32,4 +32,10 @@ ZMLX_API std::vector<std::string> folds_of(
 /// "attention", "rmsnorm", else its kernel's name.
 ZMLX_API std::string label_of(const Node& node);
 
+/// Where in the model a node stands: the layers whose weights it reads, as
+/// "model.layers.3.mlp.up_proj", else what it was captured from.
+ZMLX_API std::vector<std::string> places_of(
+    const Graph& graph,
+    const Node& node);
+
 } // namespace zmlx::graph

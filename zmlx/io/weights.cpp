@@ -30,34 +30,25 @@ std::string shown(const mx::Shape& shape) {
 
 } // namespace
 
-std::optional<mx::array> take_optional(
-    Weights& weights,
-    const std::string& name,
-    const mx::Shape& expected) {
-  auto node = weights.extract(name);
-  if (!node) {
-    return std::nullopt;
-  }
-  if (!matches(node.mapped().shape(), expected)) {
-    throw user_error(
-        "the model's files: {} has shape {}, expected {}",
-        quote(name),
-        shown(node.mapped().shape()),
-        shown(expected));
-  }
-  return std::move(node.mapped());
-}
-
 mx::array
-take(Weights& weights, const std::string& name, const mx::Shape& expected) {
-  auto array = take_optional(weights, name, expected);
-  if (!array) {
+take(ModelFiles& files, const std::string& name, const mx::Shape& expected) {
+  const auto found = files.weights.find(name);
+  if (found == files.weights.end()) {
     throw user_error(
-        "the model's files: {} is missing, expected with shape {}",
+        "{}: tensor {} is missing, expected with shape {}",
+        files.root.string(),
         quote(name),
         shown(expected));
   }
-  return std::move(*array);
+  if (!matches(found->second.shape(), expected)) {
+    throw user_error(
+        "{}: tensor {} has shape {}, expected {}",
+        files.root.string(),
+        quote(name),
+        shown(found->second.shape()),
+        shown(expected));
+  }
+  return std::move(files.weights.extract(found).mapped());
 }
 
 } // namespace zmlx::io

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "zmlx/export.h"
@@ -8,16 +7,10 @@
 
 namespace zmlx::io {
 
-/// The array `name`, removed from `weights`, so that what remains is what the
-/// model did not use. UserError when it is missing or its shape is not
-/// `expected` (-1 is any size).
+/// The array `name`, removed from files.weights, so that what remains there is
+/// what the model did not use. UserError, naming the folder or file, when it is
+/// missing or its shape is not `expected` (-1 is any size).
 ZMLX_API mx::array
-take(Weights& weights, const std::string& name, const mx::Shape& expected);
-
-/// The same, or nothing when `name` is missing.
-ZMLX_API std::optional<mx::array> take_optional(
-    Weights& weights,
-    const std::string& name,
-    const mx::Shape& expected);
+take(ModelFiles& files, const std::string& name, const mx::Shape& expected);
 
 } // namespace zmlx::io

@@ -6,7 +6,8 @@
 #include <limits>
 
 #include "zmlx/base/errors.h"
-#include "zmlx/nn/memory.h"
+#include "zmlx/base/peak_memory.h"
+#include "zmlx/lab/conversation.h"
 
 namespace zmlx::lab {
 
@@ -42,59 +43,11 @@ std::vector<double> log_softmax(const std::vector<float>& logits) {
   return result;
 }
 
-std::vector<float> host(mx::array logits) {
-  logits.eval();
-  return {logits.data<float>(), logits.data<float>() + logits.size()};
-}
-
-/// Ties go to the smaller id.
-int greedy(const std::vector<float>& logits) {
-  return static_cast<int>(
-      std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
 double seconds_since(std::chrono::steady_clock::time_point start) {
   std::chrono::duration<double> spent =
       std::chrono::steady_clock::now() - start;
   return spent.count();
 }
-
-/// One way to run, on one prompt: the prompt is read once, every generation
-/// starts from there.
-class Conversation {
- public:
-  Conversation(nn::Decoder& decoder, const std::vector<int>& prompt, int tokens)
-      : decoder_(decoder),
-        state_(decoder.new_state(static_cast<int>(prompt.size()) + tokens)),
-        start_(static_cast<int>(prompt.size())),
-        first_(host(decoder.forward(prompt, *state_))) {}
-
-  const std::vector<float>& first() const {
-    return first_;
-  }
-
-  void rewind() {
-    state_->trim(state_->position() - start_);
-  }
-
-  std::vector<float> step(int token) {
-    return host(decoder_.forward({token}, *state_));
-  }
-
-  int next(int token) {
-    return decoder_.next_token({token}, *state_);
-  }
-
-  size_t memory_bytes() const {
-    return state_->memory_bytes();
-  }
-
- private:
-  nn::Decoder& decoder_;
-  std::unique_ptr<nn::State> state_;
-  int start_;
-  std::vector<float> first_;
-};
 
 struct Generation {
   std::vector<int> tokens;
@@ -113,32 +66,33 @@ class Validation {
       const std::shared_ptr<const nn::Model>& model,
       const std::vector<std::vector<int>>& prompts,
       const ValidateOptions& options)
-      : options_(options),
-        prompts_(prompts),
-        plain_(nn::plain_decoder(model)),
-        pairs_(options.runs) {
-    const auto before = mx::get_active_memory();
-    patched_ = patch(model, options.patch);
-    own_bytes_ = mx::get_active_memory() - before;
+      : options_(options), model_(model), prompts_(prompts) {
     result_.model_type = model->shape().model_type;
     result_.prompts = static_cast<int>(prompts.size());
     result_.max_tokens = options.max_tokens;
-    result_.report = patched_->report();
-    result_.weight_bytes = result_.report.weight_bytes;
+    pairs_.resize(options.runs);
   }
 
   ValidateResult run() {
-    for (size_t p = 0; p < prompts_.size(); p++) {
-      run_prompt(static_cast<int>(p));
+    std::string broken;
+    try {
+      measure_memory();
+      for (size_t p = 0; p < prompts_.size(); p++) {
+        run_prompt(static_cast<int>(p));
+      }
+    } catch (const nn::LogitsError& error) {
+      broken = error.what();
+    } catch (const nn::Stopped&) {
+      throw Cancelled{};
     }
-    finish();
+    finish(broken);
     return std::move(result_);
   }
 
  private:
   void tell(const char* what, int prompt) {
     if (options_.progress) {
-      const int total = result_.prompts * (2 * options_.runs + 2);
+      const int total = result_.prompts * (2 * options_.runs + 2) + 2;
       options_.progress(
           fmt::format("prompt {} {}", prompt + 1, what), done_, total);
     }
@@ -167,7 +121,7 @@ class Validation {
   Generation generate(Conversation& conversation, int tokens) {
     conversation.rewind();
     Generation result;
-    int token = greedy(conversation.first());
+    int token = conversation.likeliest();
     result.tokens.push_back(token);
     const auto start = std::chrono::steady_clock::now();
     while (static_cast<int>(result.tokens.size()) < tokens && !is_stop(token)) {
@@ -180,32 +134,64 @@ class Validation {
     return result;
   }
 
+  /// Each side alone, with the prompt that fills its caches most.
+  void measure_memory() {
+    const auto size = [&](int p) {
+      const int tokens = tokens_of(p);
+      return tokens == 0 ? 0 : prompts_[p].size() + tokens;
+    };
+    int longest = 0;
+    for (int p = 1; p < result_.prompts; p++) {
+      longest = size(p) > size(longest) ? p : longest;
+    }
+    const auto peak_of = [&](auto make) {
+      mx::clear_cache();
+      release_freed_memory();
+      const PeakMemory peak;
+      auto conversation = make();
+      generate(conversation, tokens_of(longest));
+      return peak.bytes();
+    };
+    result_.unpatched.peak_memory_bytes = peak_of([&] {
+      tell("unpatched, for its memory", longest);
+      plain_ = nn::plain_decoder(model_);
+      return converse("unpatched", *plain_, longest);
+    });
+    result_.patched.peak_memory_bytes = peak_of([&] {
+      tell("patched, for its memory", longest);
+      patched_ = patch(model_, options_.patch);
+      return converse("patched", *patched_, longest);
+    });
+  }
+
+  Conversation converse(const char* side, nn::Decoder& decoder, int p) const {
+    return {
+        fmt::format("prompt {}, {}", p + 1, side),
+        decoder,
+        prompts_[p],
+        tokens_of(p),
+        options_.cancelled};
+  }
+
   void run_prompt(int p) {
-    const auto& prompt = prompts_[p];
     const int tokens = tokens_of(p);
-    result_.prompt_tokens += static_cast<int>(prompt.size());
+    result_.prompt_tokens += static_cast<int>(prompts_[p].size());
     if (tokens == 0) {
       return;
     }
     tell("read by both", p);
-    Conversation plain(*plain_, prompt, tokens);
-    Conversation patched(*patched_, prompt, tokens);
+    auto plain = converse("unpatched", *plain_, p);
+    auto patched = converse("patched", *patched_, p);
     Generation expected;
     std::vector<Generation> got;
     for (int run = 0; run < options_.runs; run++) {
       auto run_plain = [&] {
         tell("unpatched", p);
-        const nn::PeakMemory peak;
         expected = generate(plain, tokens);
-        raise(result_.unpatched.peak_memory_bytes, peak.bytes() - own_bytes_);
       };
       auto run_patched = [&] {
         tell("patched", p);
-        const nn::PeakMemory peak;
         got.push_back(generate(patched, tokens));
-        raise(
-            result_.patched.peak_memory_bytes,
-            peak.bytes() - plain.memory_bytes() + patched.memory_bytes());
       };
       // Who goes first changes from run to run.
       run % 2 == 0 ? run_plain() : run_patched();
@@ -216,10 +202,6 @@ class Validation {
     }
     tell("compared", p);
     compare(p, plain, patched, expected, got);
-  }
-
-  static void raise(size_t& peak, size_t bytes) {
-    peak = std::max(peak, bytes);
   }
 
   /// How many tokens from the first on are the same.
@@ -247,37 +229,32 @@ class Validation {
     result_.patched_tokens.push_back(worst.tokens);
     const size_t same = common(expected.tokens, worst.tokens);
     result_.tokens_equal += static_cast<int>(same);
-    auto a = plain.first();
-    auto b = patched.first();
     for (size_t i = 0; i < expected.tokens.size(); i++) {
       check_cancelled();
       if (i == same && i < worst.tokens.size() && !result_.first_divergence) {
+        const auto& logits = plain.logits();
         result_.first_divergence = Divergence{
             .prompt = p,
             .position = static_cast<int>(i),
-            .gap = double{a[expected.tokens[i]]} - a[worst.tokens[i]]};
+            .gap =
+                double{logits[expected.tokens[i]]} - logits[worst.tokens[i]]};
       }
-      observe(a, b);
+      observe(plain, patched);
       if (i + 1 < expected.tokens.size()) {
-        a = plain.step(expected.tokens[i]);
-        b = patched.step(expected.tokens[i]);
+        plain.step(expected.tokens[i]);
+        patched.step(expected.tokens[i]);
       }
     }
   }
 
   /// With float32 activations the unpatched model is the reference itself.
-  void observe(const std::vector<float>& a, const std::vector<float>& b) {
+  void observe(const Conversation& plain, const Conversation& patched) {
     if (options_.with_reference) {
       kl_plain_.push_back(0);
       top1_plain_.push_back(1);
-      kl_patched_.push_back(kl_divergence(a, b));
-      top1_patched_.push_back(greedy(a) == greedy(b));
+      kl_patched_.push_back(kl_divergence(plain.logits(), patched.logits()));
+      top1_patched_.push_back(plain.likeliest() == patched.likeliest());
     }
-  }
-
-  static void summarize_side(SideResult& side, std::vector<double> rates) {
-    side.spread = summarize(rates);
-    side.tok_s = side.spread.median;
   }
 
   void summarize_speeds() {
@@ -300,14 +277,26 @@ class Validation {
     if (plain.empty()) {
       return; // too few tokens to time
     }
-    summarize_side(result_.unpatched, plain);
-    summarize_side(result_.patched, patched);
-    result_.speedup = result_.patched.tok_s / result_.unpatched.tok_s;
-    result_.speedup_interval = bootstrap_ratio_interval(patched, plain);
+    const auto before = summarize(plain);
+    const auto after = summarize(patched);
+    result_.unpatched.tok_s = before;
+    result_.patched.tok_s = after;
+    result_.speedup = Speedup{
+        after.median / before.median, bootstrap_ratio_interval(patched, plain)};
   }
 
-  void finish() {
+  void finish(const std::string& broken) {
+    if (!patched_) {
+      patched_ = patch(model_, options_.patch);
+    }
+    result_.report = patched_->report();
+    result_.weight_bytes = result_.report.weight_bytes;
     summarize_speeds();
+    if (!broken.empty()) {
+      result_.judgement = {
+          .basis = "logits that are not numbers", .reason = broken};
+      return;
+    }
     result_.judgement = measure::judge(
         {.tokens_total = static_cast<size_t>(result_.tokens_total),
          .tokens_equal = static_cast<size_t>(result_.tokens_equal),
@@ -322,10 +311,10 @@ class Validation {
   }
 
   const ValidateOptions& options_;
+  const std::shared_ptr<const nn::Model>& model_;
   const std::vector<std::vector<int>>& prompts_;
   std::unique_ptr<nn::Decoder> plain_;
   std::unique_ptr<PatchedDecoder> patched_;
-  size_t own_bytes_ = 0; // what patching made, beside the model
   int done_ = 0;
   std::vector<std::vector<Pair>> pairs_; // by run, a pair a prompt
   std::vector<double> kl_plain_;
@@ -342,7 +331,8 @@ double kl_divergence(const std::vector<float>& p, const std::vector<float>& q) {
   auto b = log_softmax(q);
   double kl = 0;
   for (size_t i = 0; i < a.size(); i++) {
-    if (a[i] > -std::numeric_limits<double>::infinity()) {
+    // What p excludes adds nothing; a NaN must not look like that.
+    if (a[i] != -std::numeric_limits<double>::infinity()) {
       kl += std::exp(a[i]) * (a[i] - b[i]);
     }
   }
@@ -353,6 +343,9 @@ ValidateResult validate(
     const std::shared_ptr<const nn::Model>& model,
     const std::vector<std::vector<int>>& prompts,
     const ValidateOptions& options) {
+  if (!model) {
+    throw user_error("validate: expected a model, got a null pointer");
+  }
   if (prompts.empty() || options.runs < 1 || options.max_tokens < 1) {
     throw user_error(
         "validate: expected a prompt, a run and a token at least, got {}, {} "

@@ -34,11 +34,18 @@ struct Cancelled {};
 
 /// One of the two ways to run, in figures.
 struct SideResult {
-  double tok_s = 0; // median over prompts and runs; 0: too few tokens to time
-  Summary spread{}; // of the same
+  /// Over prompts and runs; nothing where there were too few tokens to time.
+  std::optional<Summary> tok_s;
   std::vector<double> runs; // medians over the prompts, a run each
-  /// Of the model, what the side made for itself, and its own caches.
-  size_t peak_memory_bytes = 0;
+  /// The most that the process held while this side alone read and continued
+  /// the longest prompt (base/peak_memory.h): with the model, which both need,
+  /// and all that the side made. Nothing where it was not measured.
+  std::optional<size_t> peak_memory_bytes;
+};
+
+struct Speedup {
+  double ratio; // of the medians
+  Interval interval;
 };
 
 struct Divergence {
@@ -58,8 +65,7 @@ struct ValidateResult {
   measure::Judgement judgement;
   SideResult unpatched;
   SideResult patched;
-  double speedup = 0; // ratio of the medians
-  Interval speedup_interval{};
+  std::optional<Speedup> speedup; // nothing where a side was not timed
   /// The bytes of weights that a patched step reads.
   double weight_bytes = 0;
   Report report;
@@ -70,7 +76,10 @@ struct ValidateResult {
 };
 
 /// Runs the model unpatched and patched, in turn, on the same prompts (token
-/// ids, none empty) in this process, and judges the answers.
+/// ids, none empty) in this process, and judges the answers. Before that each
+/// runs alone once, for the memory that it takes. Logits that name no token
+/// (nn/logits.h) end the run with the verdict *failed*, whichever side they are
+/// of; the judgement's reason says where they are.
 ///
 /// Fidelity is teacher-forced: both see the tokens that the unpatched model
 /// chose, each one through the decode step, and their next-token distributions
@@ -78,7 +87,8 @@ struct ValidateResult {
 /// is the reference itself (its own KL is 0). tokens_equal counts the tokens of
 /// the free-running patched generation before the first that differs, in the
 /// worst of the runs.
-/// UserError for no prompts, an empty prompt, runs or max_tokens below 1.
+/// UserError for a null pointer, no prompts, an empty prompt, runs or
+/// max_tokens below 1.
 ZMLX_API ValidateResult validate(
     const std::shared_ptr<const nn::Model>& model,
     const std::vector<std::vector<int>>& prompts,

@@ -45,11 +45,7 @@ double share_of_ones(std::span<const char> flags) {
 }
 
 // The means, and the lower bounds of what the patched model has too much.
-void measure_distance(const Fidelity& observed, Judgement& result) {
-  result.kl_unpatched = mean(observed.kl_unpatched);
-  result.kl_patched = mean(observed.kl_patched);
-  result.top1_unpatched = share_of_ones(observed.top1_unpatched);
-  result.top1_patched = share_of_ones(observed.top1_patched);
+Distance distance_of(const Fidelity& observed) {
   auto n = observed.kl_unpatched.size();
   std::vector<double> kl_excess(n), top1_loss(n);
   for (std::size_t i = 0; i < n; ++i) {
@@ -58,29 +54,50 @@ void measure_distance(const Fidelity& observed, Judgement& result) {
     top1_loss[i] = (observed.top1_unpatched[i] != 0) -
         (observed.top1_patched[i] != 0) - top1_margin;
   }
-  result.kl_excess_bound = bootstrap_mean_lower_bound(kl_excess);
-  result.top1_loss_bound = bootstrap_mean_lower_bound(top1_loss);
+  return {
+      .kl_unpatched = mean(observed.kl_unpatched),
+      .kl_patched = mean(observed.kl_patched),
+      .top1_unpatched = share_of_ones(observed.top1_unpatched),
+      .top1_patched = share_of_ones(observed.top1_patched),
+      .kl_excess_bound = bootstrap_mean_lower_bound(kl_excess),
+      .top1_loss_bound = bootstrap_mean_lower_bound(top1_loss)};
 }
 
-std::string complaint(const Fidelity& observed, const Judgement& result) {
-  if (result.kl_excess_bound > 0) {
+std::string basis_of(const Fidelity& observed) {
+  const auto positions = observed.kl_patched.size();
+  return positions == 0
+      ? fmt::format(
+            "greedy tokens alone ({}); distributions were not compared",
+            observed.tokens_total)
+      : fmt::format(
+            "greedy tokens ({}) and distributions (at {} positions)",
+            observed.tokens_total,
+            positions);
+}
+
+// Why the answers differ by too much; empty where they do not.
+std::string complaint(
+    const Fidelity& observed,
+    const std::optional<Distance>& distance) {
+  if (!distance) {
+    return fmt::format(
+        "{} of {} tokens differ and there is no reference to judge by",
+        observed.tokens_total - observed.tokens_equal,
+        observed.tokens_total);
+  }
+  if (distance->kl_excess_bound > 0) {
     return fmt::format(
         "KL to the reference is {:.3g} patched and {:.3g} unpatched",
-        result.kl_patched,
-        result.kl_unpatched);
+        distance->kl_patched,
+        distance->kl_unpatched);
   }
-  if (result.top1_loss_bound > 0) {
+  if (distance->top1_loss_bound > 0) {
     return fmt::format(
         "top-1 agreement is {:.2f} % patched and {:.2f} % unpatched",
-        100 * result.top1_patched,
-        100 * result.top1_unpatched);
+        100 * distance->top1_patched,
+        100 * distance->top1_unpatched);
   }
-  return observed.kl_patched.empty()
-      ? fmt::format(
-            "{} of {} tokens differ and there is no reference to judge by",
-            observed.tokens_total - observed.tokens_equal,
-            observed.tokens_total)
-      : "";
+  return "";
 }
 
 } // namespace
@@ -99,19 +116,19 @@ const char* to_string(Verdict verdict) {
 
 Judgement judge(const Fidelity& observed) {
   check(observed);
-  Judgement result;
+  Judgement result{.basis = basis_of(observed)};
   if (!all_finite(observed.kl_unpatched) || !all_finite(observed.kl_patched)) {
     result.reason = "a KL is not a finite number";
     return result;
   }
   if (!observed.kl_patched.empty()) {
-    measure_distance(observed, result);
+    result.distance = distance_of(observed);
   }
   if (observed.tokens_equal == observed.tokens_total) {
     result.verdict = Verdict::identical;
     return result;
   }
-  result.reason = complaint(observed, result);
+  result.reason = complaint(observed, result.distance);
   result.verdict = result.reason.empty() ? Verdict::faithful : Verdict::failed;
   return result;
 }

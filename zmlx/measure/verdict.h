@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -31,15 +32,24 @@ struct Fidelity {
   std::span<const char> top1_patched;
 };
 
+/// How far both are from the reference.
+struct Distance {
+  double kl_unpatched; // means over positions
+  double kl_patched;
+  double top1_unpatched; // shares, 0 to 1
+  double top1_patched;
+  /// Lower 95 % bounds of what patched has too much; at most 0 is faithful.
+  double kl_excess_bound;
+  double top1_loss_bound;
+};
+
 struct Judgement {
   Verdict verdict = Verdict::failed;
-  double kl_unpatched = 0; // means over positions
-  double kl_patched = 0;
-  double top1_unpatched = 0; // shares, 0 to 1
-  double top1_patched = 0;
-  /// Lower 95 % bounds of what patched has too much; at most 0 is faithful.
-  double kl_excess_bound = 0;
-  double top1_loss_bound = 0;
+  /// Nothing where it was not measured, or is no finite number.
+  std::optional<Distance> distance;
+  /// What the verdict rests on: "greedy tokens (200) and distributions (at 200
+  /// positions)".
+  std::string basis;
   /// Why it failed, else empty.
   std::string reason;
 };

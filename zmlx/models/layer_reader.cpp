@@ -15,7 +15,7 @@ bool LayerReader::has(const std::string& name) const {
 }
 
 mx::array LayerReader::array(const std::string& name, const mx::Shape& shape) {
-  auto value = io::take(files_.weights, name, shape);
+  auto value = io::take(files_, name, shape);
   if (!mx::issubdtype(value.dtype(), mx::floating)) {
     throw user_error(
         "{}: {} must hold floating-point numbers, but its elements are "
@@ -50,7 +50,7 @@ nn::Matrix LayerReader::matrix(const std::string& name, int rows, int columns) {
   }
   const int words = static_cast<int>(int64_t{columns} * packing->bits / 32);
   const mx::Shape groups{rows, columns / packing->group_size};
-  auto packed = io::take(files_.weights, name + ".weight", {rows, words});
+  auto packed = io::take(files_, name + ".weight", {rows, words});
   if (packed.dtype() != mx::uint32) {
     throw user_error(
         "{}: {}.weight is packed and must be of type uint32",
@@ -60,7 +60,7 @@ nn::Matrix LayerReader::matrix(const std::string& name, int rows, int columns) {
   nn::Parameter weight(std::move(packed), mx::float32);
   nn::Packing how{packing->group_size, packing->bits, packing->mode};
   if (packing->mode != "affine") {
-    auto scales = io::take(files_.weights, name + ".scales", groups);
+    auto scales = io::take(files_, name + ".scales", groups);
     return nn::Matrix(
         std::move(weight),
         nn::Parameter(std::move(scales), mx::float32),

@@ -12,8 +12,9 @@ namespace zmlx::models {
 namespace mx = mlx::core;
 
 /// Makes layers out of a model's files and keeps account of what is used.
-/// Each getter throws a UserError that names the weight when it is missing, has
-/// another shape than the config says, or a type that the layer cannot use.
+/// Each getter throws a UserError that names the folder or file and the weight
+/// when it is missing, has another shape than the config says, or a type that
+/// the layer cannot use.
 class ZMLX_API LayerReader {
  public:
   explicit LayerReader(io::ModelFiles files);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +36,14 @@ class ZMLX_API Model {
   virtual std::vector<std::pair<std::string, mx::array>> parameters() const = 0;
 };
 
+/// Thrown where work on a state stops because State::stop_if said so.
+class ZMLX_API Stopped : public std::exception {
+ public:
+  const char* what() const noexcept override {
+    return "stopped";
+  }
+};
+
 /// One conversation: the position and what the layers keep of it.
 class ZMLX_API State {
  public:
@@ -46,6 +56,23 @@ class ZMLX_API State {
   virtual void trim(int n) = 0;
   virtual std::unique_ptr<State> copy() const = 0;
   virtual size_t memory_bytes() const = 0;
+
+  /// From now on a decoder that appends many tokens to this state, a prompt,
+  /// asks `stop` again and again, and throws Stopped once it returns true. The
+  /// state then holds the first of these tokens and can be used on. Empty, as
+  /// at first and in copies: never.
+  void stop_if(std::function<bool()> stop) {
+    stop_ = std::move(stop);
+  }
+  /// For decoders: throws Stopped where stop_if's function returns true.
+  void check_stop() const {
+    if (stop_ && stop_()) {
+      throw Stopped();
+    }
+  }
+
+ private:
+  std::function<bool()> stop_;
 };
 
 /// What generates tokens: a model with its way to run, plain or patched.
@@ -60,7 +87,8 @@ class ZMLX_API Decoder {
   /// new_state.
   virtual mx::array forward(const std::vector<int>& tokens, State& state) = 0;
   /// The likeliest token after them, the first among equals, for who needs no
-  /// logits. Appends and refuses as forward does.
+  /// logits. Appends and refuses as forward does; LogitsError (nn/logits.h)
+  /// where the logits name no token: after a NaN there is no likeliest one.
   virtual int next_token(const std::vector<int>& tokens, State& state) = 0;
 
   /// Begins a step and does not wait for it: appends `token`, or without one
@@ -70,7 +98,7 @@ class ZMLX_API Decoder {
   /// forward, next_token, trim and copy are a UserError.
   virtual void submit(std::optional<int> token, State& state) = 0;
   /// The likeliest token of the oldest step that was submitted and not polled;
-  /// waits for it. UserError where there is none.
+  /// waits for it. UserError where there is none; LogitsError as next_token.
   virtual int poll(State& state) = 0;
 };
 
@@ -79,7 +107,8 @@ class ZMLX_API Decoder {
 ZMLX_API void check_capacity(const DecoderShape& shape, int capacity);
 
 /// The unpatched path, stock MLX as mlx_lm runs it: growing caches, prompts in
-/// chunks of 2048 of which only the caches are evaluated, mx::fast.
+/// chunks of 2048 of which only the caches are evaluated, mx::fast. UserError
+/// for a null pointer.
 ZMLX_API std::unique_ptr<Decoder> plain_decoder(
     std::shared_ptr<const Model> model);
 

@@ -4,6 +4,7 @@
 
 #include "zmlx/base/errors.h"
 #include "zmlx/nn/decoder.h"
+#include "zmlx/nn/logits.h"
 
 namespace zmlx::nn {
 
@@ -17,6 +18,12 @@ using Held = std::vector<mx::array>;
 GrowingKVCache& growing(const std::unique_ptr<KVCache>& cache) {
   return static_cast<GrowingKVCache&>(*cache);
 }
+
+/// What a step says about the next token, perhaps not evaluated yet.
+struct Choice {
+  mx::array token; // the likeliest
+  mx::array logit; // the largest, float32; NaN where any is
+};
 
 class PlainState : public State {
  public:
@@ -85,7 +92,7 @@ class PlainState : public State {
   }
 
   Caches caches;
-  std::deque<mx::array> submitted; // the likeliest token of each step
+  std::deque<Choice> submitted; // of each step
 
  private:
   const Decoder* owner_;
@@ -113,8 +120,9 @@ class PlainDecoder : public Decoder {
   }
 
   int next_token(const std::vector<int>& tokens, State& state) override {
-    return static_cast<int>(
-        mx::argmax(append(tokens, own(state))).item<uint32_t>());
+    auto choice = choose(append(tokens, own(state)));
+    mx::eval(choice.token, choice.logit);
+    return checked(choice, state.position());
   }
 
   void submit(std::optional<int> token, State& state) override {
@@ -129,10 +137,11 @@ class PlainDecoder : public Decoder {
     }
     auto input = token
         ? mx::array({*token}, {1, 1}, mx::int32)
-        : mx::reshape(mx::astype(mine.submitted.back(), mx::int32), {1, 1});
-    auto likeliest = mx::argmax(model_->forward(input, mine.caches));
-    mx::async_eval(likeliest);
-    mine.submitted.push_back(likeliest);
+        : mx::reshape(
+              mx::astype(mine.submitted.back().token, mx::int32), {1, 1});
+    auto choice = choose(model_->forward(input, mine.caches));
+    mx::async_eval(choice.token, choice.logit);
+    mine.submitted.push_back(std::move(choice));
   }
 
   int poll(State& state) override {
@@ -140,12 +149,23 @@ class PlainDecoder : public Decoder {
     if (mine.submitted.empty()) {
       throw user_error("poll: no step was submitted");
     }
-    const auto token = mine.submitted.front().item<uint32_t>();
+    auto choice = std::move(mine.submitted.front());
     mine.submitted.pop_front();
-    return static_cast<int>(token);
+    const auto later = static_cast<int>(mine.submitted.size());
+    return checked(choice, mine.position() - later);
   }
 
  private:
+  static Choice choose(const mx::array& logits) {
+    return {mx::argmax(logits), mx::astype(mx::max(logits), mx::float32)};
+  }
+
+  static int checked(Choice& choice, int position) {
+    const auto token = static_cast<int>(choice.token.item<uint32_t>());
+    check_likeliest(token, choice.logit.item<float>(), position);
+    return token;
+  }
+
   // The logits after the last token, not evaluated yet.
   mx::array append(const std::vector<int>& tokens, PlainState& mine) const {
     mine.check_nothing_submitted();
@@ -155,11 +175,24 @@ class PlainDecoder : public Decoder {
     while (first != last) {
       const auto count = std::min<size_t>(prompt_chunk, last - first);
       run(&*first, count, mine);
-      mx::eval(mine.arrays());
+      evaluate(mine, static_cast<int>(count));
       mx::clear_cache();
       first += count;
     }
     return mx::reshape(run(&*last, 1, mine), {shape().vocab_size});
+  }
+
+  // Layer by layer, because a chunk takes seconds on a CPU and may be stopped.
+  static void evaluate(PlainState& state, int added) {
+    try {
+      for (auto& cache : state.caches) {
+        state.check_stop();
+        mx::eval(growing(cache).arrays());
+      }
+    } catch (const Stopped&) {
+      state.trim(added);
+      throw;
+    }
   }
 
   PlainState& own(State& state) const {
@@ -210,6 +243,9 @@ class PlainDecoder : public Decoder {
 } // namespace
 
 std::unique_ptr<Decoder> plain_decoder(std::shared_ptr<const Model> model) {
+  if (!model) {
+    throw user_error("plain_decoder: expected a model, got a null pointer");
+  }
   return std::make_unique<PlainDecoder>(std::move(model));
 }
 

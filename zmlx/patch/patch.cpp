@@ -198,11 +198,17 @@ int PatchedDecoder::poll(nn::State& state) {
 std::unique_ptr<PatchedDecoder> patch(
     std::shared_ptr<const nn::Model> model,
     const PatchOptions& options) {
+  if (!model) {
+    throw user_error("patch: expected a model, got a null pointer");
+  }
   return std::unique_ptr<PatchedDecoder>(
       new PatchedDecoder(std::make_shared<Patched>(std::move(model), options)));
 }
 
 std::unique_ptr<nn::Decoder> unpatch(std::unique_ptr<PatchedDecoder> patched) {
+  if (!patched) {
+    throw user_error("unpatch: expected a patched model, got a null pointer");
+  }
   auto model = patched->model();
   patched.reset();
   return nn::plain_decoder(std::move(model));

@@ -61,14 +61,14 @@ class ZMLX_API PatchedDecoder : public nn::Decoder {
 };
 
 /// Captures one decode step of the model, lifts it into kernels, folds them and
-/// plans their replay. `model` itself is untouched. UserError for an unknown
-/// pattern.
+/// plans their replay. `model` itself is untouched. UserError for a null
+/// pointer and for an unknown pattern.
 ZMLX_API std::unique_ptr<PatchedDecoder> patch(
     std::shared_ptr<const nn::Model> model,
     const PatchOptions& options = {});
 
 /// The decoder that the model was before: stock MLX. What the plan held is
-/// freed with `patched`.
+/// freed with `patched`. UserError for a null pointer.
 ZMLX_API std::unique_ptr<nn::Decoder> unpatch(
     std::unique_ptr<PatchedDecoder> patched);
 

@@ -15,39 +15,62 @@ namespace {
 
 using graph::Kind;
 
-/// "model.layers.3.mlp.up_proj.weight" -> "model.layers.3.mlp.up_proj".
-std::string module_of(const std::string& weight) {
-  for (const char* end : {".weight", ".scales", ".biases", ".bias"}) {
-    if (weight.ends_with(end)) {
-      return weight.substr(0, weight.size() - std::string(end).size());
-    }
-  }
-  return weight;
-}
-
 Launch describe(const graph::Graph& graph, const graph::Node& node) {
   Launch launch{
       .label = graph::label_of(node),
+      .sites = graph::places_of(graph, node),
       .folds = node.folds,
       .reason = node.reason};
-  std::set<std::string> sites;
   for (const auto& operand : node.operands) {
     const auto& source = graph.nodes[operand.value.node];
-    if (source.kind != Kind::Constant) {
-      continue;
+    if (source.kind == Kind::Constant) {
+      const auto bytes = graph::element_count(operand.view.shape) *
+          static_cast<int64_t>(lang::size_of(source.results[0].type));
+      launch.weight_bytes += static_cast<double>(bytes);
     }
-    auto bytes = graph::element_count(operand.view.shape) *
-        static_cast<int64_t>(lang::size_of(source.results[0].type));
-    launch.weight_bytes += static_cast<double>(bytes);
-    if (!source.name.empty()) {
-      sites.insert(module_of(source.name));
-    }
-  }
-  launch.sites.assign(sites.begin(), sites.end());
-  if (sites.empty()) {
-    launch.sites = node.sites;
   }
   return launch;
+}
+
+std::string first_of(const std::vector<std::string>& places) {
+  return places.empty() ? "" : places.front();
+}
+
+/// A line for each kind of note: the same fold, kernel and reason.
+std::string notes_text(const std::vector<FoldNote>& notes, int width) {
+  struct Line {
+    const FoldNote* first;
+    int count;
+  };
+  std::vector<Line> lines;
+  for (const auto& note : notes) {
+    const auto same =
+        std::find_if(lines.begin(), lines.end(), [&](const Line& line) {
+          return line.first->fold == note.fold &&
+              line.first->kernel == note.kernel &&
+              line.first->reason == note.reason;
+        });
+    if (same == lines.end()) {
+      lines.push_back({&note, 1});
+    } else {
+      same->count++;
+    }
+  }
+  Table table(
+      {{"fold that did not fit"},
+       {"kernel"},
+       {"count", Table::Align::right},
+       {"first place"},
+       {"why not"}});
+  for (const auto& [note, count] : lines) {
+    table.add_row(
+        {note->fold,
+         note->kernel,
+         std::to_string(count),
+         first_of(note->sites),
+         note->reason});
+  }
+  return lines.empty() ? "" : "\n" + table.to_string({.width = width});
 }
 
 } // namespace
@@ -79,7 +102,26 @@ Report make_report(const graph::Graph& folded, const plan::Plan* plan) {
     }
     report.launches.push_back(std::move(launch));
   }
+  for (const auto& note : folded.notes) {
+    report.notes.push_back({note.fold, note.kernel, note.sites, note.reason});
+  }
   return report;
+}
+
+std::string Report::outcome() const {
+  // A reason may have several lines, such as a formula with a caret below.
+  auto why = plan_reason;
+  std::replace(why.begin(), why.end(), '\n', ' ');
+  if (launches.empty()) {
+    return fmt::format("not patched: {}; runs as stock MLX", why);
+  }
+  if (!why.empty()) {
+    return fmt::format(
+        "patched without a plan: {}; runs as MLX arrays with {} kernels",
+        why,
+        patched_count());
+  }
+  return fmt::format("patched: {} launches a token", rounds);
 }
 
 int Report::patched_count() const {
@@ -111,7 +153,7 @@ std::string Report::summary(int width) const {
       kinds.push_back(
           {.label = launch.label,
            .reason = launch.reason,
-           .site = launch.sites.empty() ? "" : launch.sites.front()});
+           .site = first_of(launch.sites)});
       same = kinds.end() - 1;
     }
     same->count++;
@@ -138,7 +180,7 @@ std::string Report::summary(int width) const {
   if (launches.empty()) {
     return "The model runs as the original: " + plan_reason + "\n";
   }
-  auto text = table.to_string({.width = width});
+  auto text = table.to_string({.width = width}) + notes_text(notes, width);
   if (!plan_reason.empty()) {
     return text +
         fmt::format(

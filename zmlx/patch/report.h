@@ -25,6 +25,14 @@ struct Launch {
   double weight_bytes = 0; // constants read a step
 };
 
+/// A place where a fold might have fitted and did not.
+struct FoldNote {
+  std::string fold;
+  std::string kernel; // label of the kernel that it would have changed
+  std::vector<std::string> sites; // the model's places of that kernel
+  std::string reason;
+};
+
 struct ZMLX_API Report {
   std::string model_type;
   int layers = 0;
@@ -33,6 +41,7 @@ struct ZMLX_API Report {
   std::vector<Launch> launches;
   std::map<std::string, int> pattern_counts;
   std::vector<std::string> folds; // applied
+  std::vector<FoldNote> notes;
   std::string plan_reason; // why there is no plan, else empty
   double capture_seconds = 0;
   double weight_bytes = 0; // read a step, all launches
@@ -41,8 +50,11 @@ struct ZMLX_API Report {
   int patched_count() const;
   /// Rounds a layer: those of the whole step over the layers.
   double rounds_per_layer() const;
-  /// Table for people: a line for each kind of launch, then totals; within
-  /// `width` columns, 0 for as wide as it is.
+  /// One line that says how the model runs: "patched: 151 launches a token",
+  /// or what it runs as instead and why.
+  std::string outcome() const;
+  /// Table for people: a line for each kind of launch, one for each kind of
+  /// note, then totals; within `width` columns, 0 for as wide as it is.
   std::string summary(int width = 0) const;
 };
 

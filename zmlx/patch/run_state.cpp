@@ -6,6 +6,7 @@
 
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/to_mlx.h"
+#include "zmlx/nn/logits.h"
 #include "zmlx/nn/state_slot.h"
 
 namespace zmlx::patch_detail {
@@ -94,14 +95,13 @@ class ReplayedState : public RunState {
     return logits;
   }
   int likeliest() override {
-    uint32_t token = 0;
-    replay_.read(1, &token, sizeof(token));
-    return static_cast<int>(token);
+    return checked(replay_.read_choice(), position());
   }
 
  protected:
   void run(const std::vector<int>& tokens) override {
     for (size_t i = 0; i < tokens.size(); i++) {
+      check_stop();
       replay_.step(state_->ticket(), tokens[i], i + 1 == tokens.size());
     }
   }
@@ -109,13 +109,14 @@ class ReplayedState : public RunState {
   void begin_step(std::optional<int> token) override {
     replay_.step(state_->ticket(), token);
     auto& step = submitted_.emplace_back(std::make_unique<Submitted>());
-    step->mark = replay_.begin_read_likeliest(&step->likeliest);
+    step->mark = replay_.begin_read_choice(&step->choice);
   }
   int end_step() override {
     const auto step = std::move(submitted_.front());
     submitted_.pop_front();
     state_->queue().wait_for(step->mark);
-    return static_cast<int>(step->likeliest);
+    const auto later = static_cast<int>(submitted_.size());
+    return checked(step->choice, position() - later);
   }
   size_t submitted() const override {
     return submitted_.size();
@@ -124,9 +125,15 @@ class ReplayedState : public RunState {
  private:
   // What a step under way will write when it is done.
   struct Submitted {
-    uint32_t likeliest = 0;
+    plan::Replay::Choice choice;
     uint64_t mark = 0;
   };
+
+  static int checked(const plan::Replay::Choice& choice, int position) {
+    const auto token = static_cast<int>(choice.token);
+    nn::check_likeliest(token, choice.logit, position);
+    return token;
+  }
 
   int vocab_size_;
   std::shared_ptr<const plan::Plan> plan_;
@@ -165,7 +172,9 @@ class RebuiltState : public RunState {
     position_ -= n;
   }
   std::unique_ptr<nn::State> copy() const override {
-    return std::make_unique<RebuiltState>(*this); // arrays are values
+    auto twin = std::make_unique<RebuiltState>(*this); // arrays are values
+    twin->stop_if({});
+    return twin;
   }
   size_t memory_bytes() const override {
     size_t bytes = 0;
@@ -181,14 +190,16 @@ class RebuiltState : public RunState {
     return logits;
   }
   int likeliest() override {
-    auto token = last_.at(1);
-    return static_cast<int>(token.item<uint32_t>());
+    const auto token = static_cast<int>(last_.at(1).item<uint32_t>());
+    nn::check_likeliest(token, last_.at(2).item<float>(), position_);
+    return token;
   }
 
  protected:
   void run(const std::vector<int>& tokens) override {
     set_capacity(grown(capacity_, position_ + static_cast<int>(tokens.size())));
     for (int token : tokens) {
+      check_stop();
       std::vector<mx::array> inputs{
           mx::array({token}, {1, 1}),
           mx::array(position_),
@@ -196,8 +207,8 @@ class RebuiltState : public RunState {
       inputs.insert(inputs.end(), caches_.begin(), caches_.end());
       auto outputs = graph::to_mlx(*graph_, inputs);
       mx::eval(outputs);
-      last_ = {outputs[0], outputs[1]};
-      caches_.assign(outputs.begin() + 2, outputs.end());
+      last_ = {outputs[0], outputs[1], outputs[2]};
+      caches_.assign(outputs.begin() + 3, outputs.end());
       position_++;
     }
   }
@@ -237,7 +248,7 @@ class RebuiltState : public RunState {
   const nn::DecoderShape& shape_;
   const GraphFor& graph_for_;
   std::shared_ptr<const graph::Graph> graph_;
-  std::vector<mx::array> last_; // logits and the likeliest token
+  std::vector<mx::array> last_; // logits, the likeliest token, its logit
   std::vector<mx::array> caches_; // as nn::state_slots has them
   std::deque<int> submitted_; // likeliest tokens
   int capacity_ = 0;

@@ -26,10 +26,12 @@ class RunState : public nn::State {
     return owner_.get();
   }
   /// Appends tokens, at least one and none outside the vocabulary. UserError,
-  /// with nothing changed, where they do not fit in the context.
+  /// with nothing changed, where they do not fit in the context; nn::Stopped
+  /// where stop_if says so.
   void append(const std::vector<int>& tokens);
   /// After the last token appended: (vocab) float32, evaluated.
   virtual mx::array logits() = 0;
+  /// nn::LogitsError as Decoder::next_token says.
   virtual int likeliest() = 0;
 
   /// nn::Decoder::submit and poll, for a token inside the vocabulary.

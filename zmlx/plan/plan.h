@@ -90,16 +90,23 @@ class ZMLX_API Replay {
   /// row-major order. Waits for it. UserError where the step met an index that
   /// lies outside its array.
   void read(int number, void* to, size_t bytes);
-  /// The likeliest token of the last step, once the state's queue has been
-  /// waited for up to the mark that this returns.
-  uint64_t begin_read_likeliest(uint32_t* to);
+  /// What a step says about the next token.
+  struct Choice {
+    uint32_t token = 0; // the likeliest
+    float logit = 0; // the largest; NaN where any is
+  };
+  /// That of the last step; waits for it and refuses as read does.
+  Choice read_choice();
+  /// The same once the state's queue has been waited for up to the mark that
+  /// this returns.
+  uint64_t begin_read_choice(Choice* to);
 
   size_t memory_bytes() const {
     return arena_.bytes;
   }
 
  private:
-  enum OutputNumber { Logits, Likeliest };
+  enum OutputNumber { Logits, Likeliest, Largest };
 
   std::unique_ptr<backend::Sequence> make_sequence(bool with_outputs) const;
   backend::SequenceItem item_of(int node, int group, int tail_of) const;

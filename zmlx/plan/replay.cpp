@@ -121,8 +121,17 @@ void Replay::read(int number, void* to, size_t bytes) {
   }
 }
 
-uint64_t Replay::begin_read_likeliest(uint32_t* to) {
-  return state_.queue().begin_copy_out(to, output(Likeliest), sizeof(*to));
+Replay::Choice Replay::read_choice() {
+  Choice choice;
+  read(Likeliest, &choice.token, sizeof(choice.token));
+  read(Largest, &choice.logit, sizeof(choice.logit));
+  return choice;
+}
+
+uint64_t Replay::begin_read_choice(Choice* to) {
+  auto& queue = state_.queue();
+  queue.begin_copy_out(&to->token, output(Likeliest), sizeof(to->token));
+  return queue.begin_copy_out(&to->logit, output(Largest), sizeof(to->logit));
 }
 
 } // namespace zmlx::plan

@@ -316,7 +316,9 @@ capture_step(const nn::Model& model, int capacity, mx::Device device) {
         model.shape().vocab_size);
   }
   std::vector<graph::Named> outputs{
-      {"logits", logits}, {"likeliest", mx::argmax(logits, -1)}};
+      {"logits", logits},
+      {"likeliest", mx::argmax(logits, -1)},
+      {"largest", mx::max(logits, -1)}};
   for (size_t i = 0; i < captured.size(); i++) {
     outputs.push_back({slots[2 * i].name, captured[i]->keys()});
     outputs.push_back({slots[2 * i + 1].name, captured[i]->values()});

@@ -13,9 +13,10 @@ namespace mx = mlx::core;
 /// position as an array, and lifts the graph that comes of it: one decode step
 /// for `device`. Placeholders: the cells that it needs and the arrays of
 /// nn::state_slots, each a graph::Slot with the number of its cell
-/// (plan/cells.h) or array. Outputs: "logits" (1, 1, vocab) and "likeliest"
-/// (1, 1) uint32, then the arrays of the state. While it runs, mx::fast
-/// operations become nodes of the catalogue. UserError, which says why, where
+/// (plan/cells.h) or array. Outputs: "logits" (1, 1, vocab), "likeliest" (1, 1)
+/// uint32 and "largest" (1, 1), its logit, which is NaN where any is; then the
+/// arrays of the state. While it runs, mx::fast operations become nodes of the
+/// catalogue. UserError, which says why, where
 /// the model asks for data of the step (item(), eval), or reads the caches in
 /// other operations than nn::fast().attention: then only the original computes
 /// what it computes.

@@ -7,6 +7,8 @@
 namespace zmlx::graph {
 namespace {
 
+constexpr const char* kName = "merge_products";
+
 /// The operand that the node's only product multiplies, or null.
 const Operand* multiplied(const Node& node) {
   if (node.kind != Kind::Kernel || node.body.outputs.size() == 0) {
@@ -28,23 +30,29 @@ const Operand* multiplied(const Node& node) {
 }
 
 void run(Graph& graph) {
-  for (size_t first = 0; first < graph.nodes.size(); first++) {
+  const auto count = static_cast<int>(graph.nodes.size());
+  for (int first = 0; first < count; first++) {
     if (!multiplied(graph.nodes[first])) {
       continue;
     }
-    for (size_t second = first + 1; second < graph.nodes.size(); second++) {
+    for (int second = first + 1; second < count; second++) {
       const auto* a = multiplied(graph.nodes[first]);
       const auto* b = multiplied(graph.nodes[second]);
+      if (!a || !b || !(*a == *b)) {
+        continue;
+      }
       std::string why;
-      if (a && b && *a == *b && merge(graph, first, second, &why)) {
-        mark(graph.nodes[first], "merge_products");
+      if (merge(graph, first, second, &why)) {
+        mark(graph.nodes[first], kName);
+      } else {
+        leave_note(graph, kName, second, why);
       }
     }
   }
 }
 
 const AddFold kFold({
-    .name = "merge_products",
+    .name = kName,
     .summary = "products of one row by several weights load the row once",
     .order = 20,
     .run = run,

@@ -34,20 +34,24 @@ std::vector<std::vector<int>> parts_of_weights(const Node& node) {
   return parts;
 }
 
-/// The arrays in `dtype`; none where one of them is not float32 or not exact.
+bool are_wide(const Graph& graph, const std::vector<int>& constants) {
+  return std::all_of(constants.begin(), constants.end(), [&](int constant) {
+    const auto& node = graph.nodes[constant];
+    return node.kind == Kind::Constant &&
+        node.results[0].type == lang::Type::F32;
+  });
+}
+
+/// The arrays in `dtype`; none where one of them is not exact.
 std::vector<mx::array> narrowed(
     const Graph& graph,
     const std::vector<int>& constants,
     mx::Dtype dtype) {
   std::vector<mx::array> narrow;
   for (int constant : constants) {
-    const auto& node = graph.nodes[constant];
-    if (node.kind != Kind::Constant ||
-        node.results[0].type != lang::Type::F32) {
-      return {};
-    }
-    auto half = mx::astype(*node.array, dtype);
-    if (!is_exact(*node.array, half)) {
+    const auto& wide = *graph.nodes[constant].array;
+    auto half = mx::astype(wide, dtype);
+    if (!is_exact(wide, half)) {
       return {};
     }
     narrow.push_back(half);
@@ -97,8 +101,16 @@ void run(Graph& graph) {
       for (int part : parts) {
         constants.push_back(graph.nodes[n].operands[part].value.node);
       }
-      if (!std::all_of(constants.begin(), constants.end(), only_kernels_read) ||
-          !narrow(graph, constants)) {
+      if (!are_wide(graph, constants) ||
+          !std::all_of(constants.begin(), constants.end(), only_kernels_read)) {
+        continue;
+      }
+      if (!narrow(graph, constants)) {
+        leave_note(
+            graph,
+            kName,
+            static_cast<int>(n),
+            "neither float16 nor bfloat16 holds its float32 constants exactly");
         continue;
       }
       for (int constant : constants) {

@@ -162,8 +162,8 @@ damaged(const std::string& name, int row, float value) {
   weight = mx::slice_update(
       weight,
       mx::full({1, columns}, value, weight.dtype()),
-      {row, 0},
-      {row + 1, columns});
+      mx::Shape{row, 0},
+      mx::Shape{row + 1, columns});
   mx::eval(weight);
   return nn::plain_decoder(models::make_model(std::move(files)));
 }

@@ -110,8 +110,8 @@ TEST(Validate, DamagedWeightsFailTheVerdict) {
       weight = mx::slice_update(
           weight,
           mx::full({1, weight.shape(1)}, std::nanf(""), weight.dtype()),
-          {42, 0},
-          {43, weight.shape(1)});
+          mx::Shape{42, 0},
+          mx::Shape{43, weight.shape(1)});
       mx::eval(weight);
       std::shared_ptr<const nn::Model> model =
           models::make_model(std::move(files));

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -85,7 +86,10 @@ TEST(MlxFacts, ANanIsTheLargestWhereverItStands) {
       for (int place : {0, size / 2, size - 1}) {
         auto nan = mx::full({1}, std::nanf(""), type);
         auto x = mx::slice_update(
-            mx::zeros({size}, type), nan, {place}, {place + 1});
+            mx::zeros({size}, type),
+            nan,
+            mx::Shape{place},
+            mx::Shape{place + 1});
         EXPECT_EQ(mx::argmax(x).item<uint32_t>(), uint32_t(place));
         EXPECT_TRUE(
             std::isnan(mx::astype(mx::max(x), mx::float32).item<float>()));

@@ -70,7 +70,8 @@ std::string notes_text(const std::vector<FoldNote>& notes, int width) {
          first_of(note->sites),
          note->reason});
   }
-  return lines.empty() ? "" : "\n" + table.to_string({.width = width});
+  return lines.empty() ? std::string()
+                       : fmt::format("\n{}", table.to_string({.width = width}));
 }
 
 } // namespace

@@ -147,7 +147,7 @@ TEST(Fold, ALikeliestTokenOfWhatNoProductMadeLeavesANote) {
   EXPECT_EQ(
       notes_of(apply_folds(graph, {"lm_head"})),
       (std::vector<std::string>{
-          "lm_head | ArgReduce | ArgReduce | what it reads is not made by a "
+          "lm_head | argmax | argmax | what it reads is not made by a "
           "product"}));
 }
 

@@ -9,6 +9,7 @@
 #include "zmlx/models/random.h"
 #include "zmlx/models/registry.h"
 #include "zmlx/nn/logits.h"
+#include "zmlx/plan/plan.h"
 
 namespace zmlx {
 namespace {
@@ -132,6 +133,9 @@ class OddModel : public nn::Model {
   std::vector<std::pair<std::string, mx::array>> parameters() const override {
     return {{"embedding", embedding_}};
   }
+  void set_embedding(const mx::array& embedding) {
+    embedding_ = embedding;
+  }
 
  private:
   Middle middle_;
@@ -207,6 +211,53 @@ TEST(Patch, SixteenBitsModelsRoundWhereTheyStore) {
 TEST(Patch, WhatJoinsTheCacheWritesWaitsForNothingOfTheirs) {
   expect_same_answers(
       [](const mx::array& h) { return mx::softmax(h, -1) + h; }, true);
+}
+
+TEST(Patch, OtherWeightsAreCapturedAgain) {
+  auto model =
+      std::make_shared<OddModel>([](const mx::array& h) { return h * 2.f; });
+  auto patched = patch(model);
+  auto before = patched->new_state(16);
+  const auto old = values(patched->forward({7}, *before));
+  auto other =
+      mx::random::normal({50, 32}, mx::float32, 0, 1, mx::random::key(8));
+  other.eval();
+  model->set_embedding(other);
+  auto plain = nn::plain_decoder(model);
+  auto a = plain->new_state(16);
+  auto b = patched->new_state(16);
+  const auto fresh = values(patched->forward({7}, *b));
+  EXPECT_LT(distance(fresh, values(plain->forward({7}, *a))), 2e-5);
+  EXPECT_GT(distance(fresh, old), 0.1);
+}
+
+TEST(Patch, StepsInFlightGiveTheTokensOfStepsThatAreWaitedFor) {
+  auto model = make({});
+  std::vector<std::unique_ptr<nn::Decoder>> decoders;
+  decoders.push_back(nn::plain_decoder(model));
+  decoders.push_back(patch(model));
+  for (auto& decoder : decoders) {
+    auto waited = decoder->new_state(32);
+    auto queued = decoder->new_state(32);
+    std::vector<int> expected{decoder->next_token({3, 5, 9}, *waited)};
+    for (int i = 0; i < 6; i++) {
+      expected.push_back(decoder->next_token({expected.back()}, *waited));
+    }
+    EXPECT_THROW(decoder->submit(std::nullopt, *queued), UserError);
+    EXPECT_THROW(decoder->poll(*queued), UserError);
+    std::vector<int> got{decoder->next_token({3, 5, 9}, *queued)};
+    decoder->submit(got[0], *queued);
+    for (int i = 0; i < 5; i++) {
+      decoder->submit(std::nullopt, *queued);
+      EXPECT_THROW(decoder->next_token({1}, *queued), UserError);
+      EXPECT_THROW(queued->trim(1), UserError);
+      EXPECT_THROW(queued->copy(), UserError);
+      got.push_back(decoder->poll(*queued));
+    }
+    got.push_back(decoder->poll(*queued));
+    EXPECT_EQ(got, expected);
+    EXPECT_EQ(queued->position(), waited->position());
+  }
 }
 
 TEST(Patch, ALikeliestTokenIsThatOfTheLogits) {

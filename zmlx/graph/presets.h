@@ -7,6 +7,7 @@
 
 namespace zmlx::graph {
 
+struct Graph;
 struct Node;
 
 /// A named place where a model can be made faster, and the folds that do it.

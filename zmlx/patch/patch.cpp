@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/fold.h"
@@ -19,40 +20,33 @@ constexpr int kFirstCapacity = 512;
 using GraphPtr = std::shared_ptr<const graph::Graph>;
 using PlanPtr = std::shared_ptr<const plan::Plan>;
 
+/// Which arrays a model's weights are, and where they lie.
+using WeightIds = std::vector<std::pair<std::uintptr_t, const void*>>;
+
+WeightIds weight_ids(const nn::Model& model) {
+  WeightIds ids;
+  for (const auto& [name, array] : model.parameters()) {
+    ids.emplace_back(array.id(), array.data_shared_ptr().get());
+  }
+  return ids;
+}
+
 /// A model, its folded step, and its plan.
 class Patched : public std::enable_shared_from_this<Patched> {
  public:
   Patched(std::shared_ptr<const nn::Model> model, const PatchOptions& options)
-      : model(std::move(model)), device(device_of(options)) {
-    const auto start = std::chrono::steady_clock::now();
-    const auto folds = graph::folds_of(options.patterns, options.exclude);
-    std::string why;
-    try {
-      lift(folds, &why);
-    } catch (const UserError& e) {
-      why = e.what();
-      original = nn::plain_decoder(this->model);
-    }
-    describe(folds, why);
-    const std::chrono::duration<double> spent =
-        std::chrono::steady_clock::now() - start;
-    report.capture_seconds = spent.count();
+      : model(std::move(model)),
+        device(device_of(options)),
+        folds_(graph::folds_of(options.patterns, options.exclude)) {
+    capture();
   }
 
   std::unique_ptr<nn::State> new_state(int capacity) {
-    if (original) {
-      return original->new_state(capacity);
+    std::lock_guard lock(mutex_);
+    if (weight_ids(*model) != weights_) {
+      capture(); // a plan reads the weights that it was made with
     }
-    nn::check_capacity(model->shape(), capacity);
-    return step_plan
-        ? replayed_state(
-              shared_from_this(), model->shape(), step_plan, capacity)
-        : rebuilt_state(
-              shared_from_this(),
-              model->shape(),
-              graph_for_,
-              kFirstCapacity,
-              capacity);
+    return make_state(capacity);
   }
 
   RunState& append(const std::vector<int>& tokens, nn::State& state) const {
@@ -93,23 +87,58 @@ class Patched : public std::enable_shared_from_this<Patched> {
   Report report;
 
  private:
+  void capture() {
+    const auto start = std::chrono::steady_clock::now();
+    std::string why;
+    step = nullptr;
+    step_plan = nullptr;
+    try {
+      lift(&why);
+      original = nullptr;
+    } catch (const UserError& e) {
+      why = e.what();
+      original = nn::plain_decoder(model);
+    }
+    weights_ = weight_ids(*model);
+    describe(why);
+    const std::chrono::duration<double> spent =
+        std::chrono::steady_clock::now() - start;
+    report.capture_seconds = spent.count();
+  }
+
+  std::unique_ptr<nn::State> make_state(int capacity) {
+    if (original) {
+      return original->new_state(capacity);
+    }
+    nn::check_capacity(model->shape(), capacity);
+    return step_plan
+        ? replayed_state(
+              shared_from_this(), model->shape(), step_plan, capacity)
+        : rebuilt_state(
+              shared_from_this(),
+              model->shape(),
+              [step = step](int c) { return graph_of(step, c); },
+              kFirstCapacity,
+              capacity);
+  }
+
   static mx::Device device_of(const PatchOptions& options) {
     return options.device.value_or(mx::default_device());
   }
 
-  void lift(const std::vector<std::string>& folds, std::string* why) {
+  void lift(std::string* why) {
     auto lifted = plan::capture_step(*model, kFirstCapacity, device);
     report.captured = static_cast<int>(std::count_if(
         lifted.nodes.begin(), lifted.nodes.end(), [](const auto& node) {
           return node.kind == graph::Kind::Kernel ||
               node.kind == graph::Kind::Foreign;
         }));
-    step =
-        std::make_shared<const graph::Graph>(graph::apply_folds(lifted, folds));
+    step = std::make_shared<const graph::Graph>(
+        graph::apply_folds(lifted, folds_));
     step_plan = plan::Plan::make(step, why);
   }
 
-  void describe(const std::vector<std::string>& folds, const std::string& why) {
+  void describe(const std::string& why) {
     const int captured = report.captured;
     if (step) {
       report = make_report(*step, step_plan.get());
@@ -117,18 +146,20 @@ class Patched : public std::enable_shared_from_this<Patched> {
     report.model_type = model->shape().model_type;
     report.layers = static_cast<int>(model->shape().caches.size());
     report.captured = captured;
-    report.folds = folds;
+    report.folds = folds_;
     report.plan_reason = why;
   }
 
-  GraphPtr graph_of(int capacity) const {
+  static GraphPtr graph_of(const GraphPtr& step, int capacity) {
     return capacity == kFirstCapacity
         ? step
         : std::make_shared<const graph::Graph>(
               plan::with_capacity(*step, capacity));
   }
 
-  const GraphFor graph_for_ = [this](int c) { return graph_of(c); };
+  const std::vector<std::string> folds_;
+  std::mutex mutex_; // of new_state
+  WeightIds weights_; // that the step was captured with
 };
 
 } // namespace patch_detail

@@ -37,6 +37,8 @@ class ZMLX_API PatchedDecoder : public nn::Decoder {
 
   const nn::DecoderShape& shape() const override;
   /// Memory for `capacity` tokens is reserved; it is taken as tokens come.
+  /// Where the model's weights are other arrays than before, the step is
+  /// captured again; conversations that run go on with the old ones.
   std::unique_ptr<nn::State> new_state(int capacity) override;
   /// UserError for a token outside the vocabulary, a full context, a state of
   /// another decoder; the state is as before then.

@@ -15,8 +15,8 @@ namespace {
 
 using graph::Kind;
 
-Launch describe(const graph::Graph& graph, const graph::Node& node) {
-  Launch launch{
+LaunchReport describe(const graph::Graph& graph, const graph::Node& node) {
+  LaunchReport launch{
       .label = graph::label_of(node),
       .sites = graph::places_of(graph, node),
       .folds = node.folds,
@@ -126,8 +126,8 @@ std::string Report::outcome() const {
 }
 
 int Report::patched_count() const {
-  return static_cast<int>(
-      std::count_if(launches.begin(), launches.end(), [](const Launch& launch) {
+  return static_cast<int>(std::count_if(
+      launches.begin(), launches.end(), [](const LaunchReport& launch) {
         return launch.reason.empty();
       }));
 }

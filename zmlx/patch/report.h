@@ -16,7 +16,7 @@ class Plan;
 namespace zmlx {
 
 /// One kernel of the patched step and what of the model it does.
-struct Launch {
+struct LaunchReport {
   int round = 0; // kernels of one round run at the same time
   std::string label; // pattern: "swiglu_mlp", "attention"
   std::vector<std::string> sites; // the model's places that it took
@@ -38,7 +38,7 @@ struct ZMLX_API Report {
   int layers = 0;
   int captured = 0; // kernels and foreign nodes of the step as lifted
   int rounds = 0; // launches of the patched step
-  std::vector<Launch> launches;
+  std::vector<LaunchReport> launches;
   std::map<std::string, int> pattern_counts;
   std::vector<std::string> folds; // applied
   std::vector<FoldNote> notes;

@@ -147,12 +147,12 @@ class RebuiltState : public RunState {
   RebuiltState(
       std::shared_ptr<const void> owner,
       const nn::DecoderShape& shape,
-      const GraphFor& graph_for,
+      GraphFor graph_for,
       int first,
       int limit)
       : RunState(std::move(owner), limit),
         shape_(shape),
-        graph_for_(graph_for) {
+        graph_for_(std::move(graph_for)) {
     for (const auto& slot : nn::state_slots(shape.caches)) {
       mx::Shape empty = slot.entry;
       empty.insert(empty.begin(), 0);
@@ -246,7 +246,7 @@ class RebuiltState : public RunState {
   }
 
   const nn::DecoderShape& shape_;
-  const GraphFor& graph_for_;
+  GraphFor graph_for_;
   std::shared_ptr<const graph::Graph> graph_;
   std::vector<mx::array> last_; // logits, the likeliest token, its logit
   std::vector<mx::array> caches_; // as nn::state_slots has them
@@ -271,11 +271,11 @@ std::unique_ptr<RunState> replayed_state(
 std::unique_ptr<RunState> rebuilt_state(
     std::shared_ptr<const void> owner,
     const nn::DecoderShape& shape,
-    const GraphFor& graph_for,
+    GraphFor graph_for,
     int first,
     int limit) {
   return std::make_unique<RebuiltState>(
-      std::move(owner), shape, graph_for, first, limit);
+      std::move(owner), shape, std::move(graph_for), first, limit);
 }
 
 } // namespace zmlx::patch_detail

@@ -64,11 +64,11 @@ std::unique_ptr<RunState> replayed_state(
 /// Rebuilds the step as MLX arrays for each token, with the kernels that there
 /// are and MLX's own primitives for the rest: for steps that no plan can run.
 /// Caches are MLX values, made anew each step; they begin with room for `first`
-/// tokens and double when full. `shape` and the function belong to the owner.
+/// tokens and double when full. `shape` belongs to the owner.
 std::unique_ptr<RunState> rebuilt_state(
     std::shared_ptr<const void> owner,
     const nn::DecoderShape& shape,
-    const GraphFor& graph_for,
+    GraphFor graph_for,
     int first,
     int limit);
 

@@ -112,7 +112,7 @@ def declared(text):
     for scopes, statement, has_body in statements_of(text):
         statement = re.sub(r"\b(public|protected|private)\s*:", " ", statement)
         statement = " ".join(statement.split())
-        if None in scopes or re.match(r"(template|using|typedef|friend|enum)\b", statement):
+        if None in scopes or re.match(r"(template|using|typedef|friend|enum|static_assert)\b", statement):
             continue
         kernel = re.match(r"(?:ZMLX_API )?inline const op::Op ?&? ?(\w+)", statement)
         if kernel:

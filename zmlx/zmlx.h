@@ -10,6 +10,7 @@
 
 // Errors, and what libzmlx exports.
 #include "zmlx/base/errors.h"
+#include "zmlx/base/fields.h"
 #include "zmlx/base/statistics.h"
 #include "zmlx/export.h"
 

@@ -43,6 +43,7 @@ struct %(api)s Report {
 %(api)s int patch(double model);
 template <typename T>
 T twice(T x);
+static_assert(sizeof(Given) > 0);
 inline int half(int x) { return x / 2; }
 inline const ::op::Op loose{1};
 %(api)s inline const op::Op kernel{2};

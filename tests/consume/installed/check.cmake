@@ -18,7 +18,7 @@ if(NOT failed OR found EQUAL -1)
 endif()
 
 file(REMOVE_RECURSE ${work}/build)
-run(_ ${configure} -D MLX_DIR=${MLX_DIR})
+run(_ ${configure} -D MLX_DIR=${MLX_DIR} -D INSTALLED_HEADERS=${prefix}/include)
 run(_ ${CMAKE_COMMAND} --build ${work}/build --parallel 2)
 run(_ ${work}/build/consumer)
 

@@ -41,27 +41,23 @@ class RandomWeight {
     m.format = format_;
     m.rows = rows_;
     m.width = width_;
-    m.w = w_->data();
-    m.w_stride = w_stride_;
+    m.parts[0] = {w_->data(), w_stride_};
     if (format_.format == WeightFormat::Affine) {
-      m.scales = scales_->data();
-      m.biases = biases_->data();
-      m.scales_stride = m.biases_stride = groups() * type_size();
+      m.parts[1] = {scales_->data(), groups() * type_size()};
+      m.parts[2] = {biases_->data(), groups() * type_size()};
     }
     return m;
   }
 
   lang::Weight operand(int first_input) const {
     if (format_.format == WeightFormat::Dense) {
-      return {WeightFormat::Dense, 0, 0, first_input, -1, -1};
+      return {WeightFormat::Dense, 0, 0, {first_input}};
     }
     return {
         WeightFormat::Affine,
         format_.bits,
         format_.group_size,
-        first_input,
-        first_input + 1,
-        first_input + 2};
+        {first_input, first_input + 1, first_input + 2}};
   }
 
   std::vector<View> views() const {
@@ -539,7 +535,7 @@ TEST(ProductStage, SaysWhatItCannotRun) {
   lang::Program program;
   program.inputs = {Type::F32, Type::U32, Type::F32, Type::F32};
   program.outputs = {Type::F32};
-  program.weights = {{WeightFormat::Affine, 3, 64, 1, 2, 3}};
+  program.weights = {{WeightFormat::Affine, 3, 64, {1, 2, 3}}};
   EXPECT_EQ(stages::product_unsupported(program), "affine weights of 3 bits");
   program.weights[0].bits = 4;
   program.weights[0].group_size = 16;
@@ -551,7 +547,7 @@ TEST(ProductStage, SaysWhatItCannotRun) {
   EXPECT_EQ(
       stages::product_unsupported(program),
       "scales and biases of different types");
-  program.weights = {{WeightFormat::Dense, 0, 0, 1, -1, -1}};
+  program.weights = {{WeightFormat::Dense, 0, 0, {1}}};
   EXPECT_EQ(stages::product_unsupported(program), "weights of type uint32");
 }
 

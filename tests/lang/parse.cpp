@@ -175,11 +175,11 @@ TEST(Parse, Names) {
 TEST(Parse, Stages) {
   std::vector<Input> in = {
       {"x"}, {"w", Role::Whole}, {"c", Role::Whole}, {"b", Role::Whole}};
-  Weight affine{WeightFormat::Affine, 4, 64, 1, 2, 3};
+  Weight affine{WeightFormat::Affine, 4, 64, {1, 2, 3}};
   Body body = parse("silu(product(x, w, c, b, 4, 64))", in);
   EXPECT_TRUE(equal(body.outputs[0].value, silu(product(input(0), affine))));
   body = parse("product(x, w)", in, {.unused_allowed = true});
-  EXPECT_TRUE(equal(body.outputs[0].value, product(input(0), {.w = 1})));
+  EXPECT_TRUE(equal(body.outputs[0].value, product(input(0), {.parts = {1}})));
   body = parse("attention(x, w, c, b, 0.125)", in);
   EXPECT_TRUE(equal(
       body.outputs[0].value,

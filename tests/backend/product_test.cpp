@@ -139,10 +139,12 @@ class RandomWeight {
           testing::read(format_.type, scales_->data() + group * type_size());
       const double bias =
           testing::read(format_.type, biases_->data() + group * type_size());
-      const int64_t bit = k * format_.bits;
-      uint32_t word;
-      std::memcpy(&word, w_->data() + i / width_ * w_stride_ + bit / 32 * 4, 4);
-      const uint32_t q = word >> bit % 32 & ((1u << format_.bits) - 1);
+      uint32_t q = 0;
+      for (int b = 0; b < format_.bits; ++b) {
+        const int64_t bit = k * format_.bits + b;
+        const std::byte from = w_->data()[i / width_ * w_stride_ + bit / 8];
+        q |= (std::to_integer<uint32_t>(from) >> bit % 8 & 1) << b;
+      }
       values_[i] = scale * q + bias;
       sizes_[i] = std::fabs(scale * q) + std::fabs(bias);
     }
@@ -263,6 +265,18 @@ TEST(Product, EveryFormatGivesTheSumsOfDoubles) {
   for (const Format& format : all_formats()) {
     for (const int64_t width : {32, 64, 96, 192, 544, 576, 1536, 2048}) {
       check_format(random, format, width);
+    }
+  }
+}
+
+// What no struct of this device reads goes through the table's decode.
+TEST(Product, FormatsWithoutFastCodeGiveTheSumsOfDoubles) {
+  std::mt19937 random(11);
+  for (const Type type : {Type::F32, Type::F16, Type::BF16}) {
+    for (const int bits : {3, 5, 6}) {
+      for (const int64_t width : {32, 96, 288, 544}) {
+        check_format(random, {WeightFormat::Affine, type, bits, 32}, width);
+      }
     }
   }
 }
@@ -508,6 +522,55 @@ TEST(ProductStage, TwoOutputsOfOneSize) {
   run(lowered(in.body, in.views), in.views, outputs, 2);
   expect_product(a, x.data(), ya.data(), "a");
   expect_product(b, x.data(), yb.data(), "b");
+}
+
+TEST(ProductStage, EachRowTakesTheMatrixThatItNames) {
+  std::mt19937 random(12);
+  const int64_t rows = 7, places = 133, width = 192, count = 3;
+  std::vector<float> x = testing::normal(random, rows * width);
+  // One after the other in memory: (E, M, K).
+  const RandomWeight weight(random, kAffine4, count * places, width);
+  std::vector<int32_t> expert = {2, 0, 0, 3, 1, -1, 2};
+  Operands in;
+  const lang::Expr row = in.element("x", testing::view_of(x, {rows, width}));
+  lang::Weight w = in.weight(weight);
+  for (size_t i = 1; i < in.views.size(); ++i) {
+    View& view = in.views[i];
+    const int64_t columns = view.shape[1];
+    view.shape = {count, places, columns};
+    view.strides = {places * columns, columns, 1};
+  }
+  w.experts = static_cast<int>(in.views.size());
+  in.body.inputs.push_back({"expert", lang::Role::EachRow});
+  in.views.push_back({expert.data(), Type::I32, {rows}, {1}});
+  in.body.outputs = {{"out", product(row, w)}};
+  const lang::Program program = lowered(in.body, in.views);
+  const auto executable = stages::make_product(program);
+  EXPECT_TRUE(executable->can_fault());
+  for (const int parts : {1, 2, 3}) {
+    std::vector<float> y(static_cast<size_t>(rows * places), NAN);
+    const View out = testing::view_of(y, {rows, places});
+    const auto launch = executable->bind(in.views, {&out, 1});
+    for (int part = 0; part < parts; ++part) {
+      launch->run(part, parts);
+    }
+    for (int64_t i = 0; i < rows * places; ++i) {
+      const int64_t e = expert[i / places];
+      if (e < 0 || e >= count) {
+        EXPECT_EQ(y[i], 0) << i;
+        continue;
+      }
+      double sum, size;
+      weight.product(
+          x.data() + i / places * width, e * places + i % places, sum, size);
+      ASSERT_NEAR(y[i], sum, kTolerance * size) << i;
+    }
+    const auto fault = launch->fault();
+    ASSERT_TRUE(fault);
+    EXPECT_EQ(fault->length, count);
+    EXPECT_TRUE(fault->index == 3 || fault->index == -1);
+    EXPECT_EQ(fault->number, w.parts[0]);
+  }
 }
 
 TEST(ProductStage, AddsInPlace) {

@@ -189,7 +189,7 @@ ProductLaunch::ProductLaunch(
       experts_.back().emplace(
           inputs[weight.experts],
           outputs[0].shape,
-          weight.experts,
+          weight.parts[0],
           first.shape[first.shape.size() - 3]);
     }
   }
@@ -404,6 +404,7 @@ std::optional<std::string> weight_unsupported(
   if (weight.format != WeightFormat::Affine) {
     return {};
   }
+  // Others would be decoded number by number, and MLX is faster than that.
   if (format.bits != 2 && format.bits != 4 && format.bits != 8) {
     return fmt::format("affine weights of {} bits", format.bits);
   }

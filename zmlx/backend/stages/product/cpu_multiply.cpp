@@ -159,6 +159,10 @@ struct Dense {
 };
 
 struct Affine {
+  static bool reads(int bits) {
+    return bits == 2 || bits == 4 || bits == 8;
+  }
+
   static void prepare(
       const Format& format,
       const float* x,
@@ -253,7 +257,7 @@ void by_format(const Format& format, Use use) {
     case lang::WeightFormat::Dense:
       return use(Dense());
     case lang::WeightFormat::Affine:
-      return use(Affine());
+      return Affine::reads(format.bits) ? use(Affine()) : use(Decoded());
     default:
       return use(Decoded());
   }

@@ -175,9 +175,7 @@ class Builder {
         {lang::WeightFormat::Affine,
          bits,
          kGroup,
-         first,
-         first + 1,
-         first + 2});
+         {first, first + 1, first + 2}});
   }
 
   void output(Expr value, int64_t rows) {

@@ -68,9 +68,15 @@ std::vector<lang::Type> input_types(
     }
   };
   lang::for_each_node(lang::roots(body), [&](const lang::Node& node) {
-    if (node.op == lang::Op::Product &&
-        node.weight.format == lang::WeightFormat::Affine) {
-      types[node.weight.w] = lang::Type::U32;
+    if (node.op == lang::Op::Product) {
+      const auto parts = lang::parts_of(node.weight);
+      for (size_t p = 0; p < parts.size(); ++p) {
+        const auto& part = lang::row_of(node.weight.format).parts[p];
+        types[parts[p]] = part.type.value_or(types[parts[p]]);
+      }
+      if (node.weight.experts >= 0) {
+        whole(*lang::input(node.weight.experts));
+      }
     } else if (node.op == lang::Op::Attention) {
       whole(*node.args[3]);
     } else if (node.op == lang::Op::Take || node.op == lang::Op::Pick) {

@@ -257,9 +257,13 @@ const std::vector<Wrong> kWrong = {
      R"(formula, line 1, column 1: pick reads an input, not a computed value
   pick(x + 1, y)
   ^^^^)"},
-    {"product(x, y, x)",
-     R"(formula, line 1, column 1: product takes (x, w) or (x, w, scales, biases, bits, group_size), got 3 arguments
-  product(x, y, x)
+    {"product(x, y, x, x)",
+     R"(formula, line 1, column 1: product takes (x, w) or (x, w, scales, biases, bits, group_size), got 4 arguments
+  product(x, y, x, x)
+  ^^^^^^^)"},
+    {"product(affine, x, y, x)",
+     R"(formula, line 1, column 1: product of affine weights takes 6 arguments and, where there are several matrices, which one; got 3
+  product(affine, x, y, x)
   ^^^^^^^)"},
     {"product(x, y, x, x, 4.5, 64)",
      R"(formula, line 1, column 1: the number of bits must be an integer from 1 to 32, got 4.5

@@ -36,7 +36,7 @@ TEST(Expr, EqualIsStructural) {
   EXPECT_FALSE(equal(Expr(1.0), Expr(1)));
   EXPECT_TRUE(equal(Expr(std::nan("")), Expr(std::nan(""))));
   EXPECT_FALSE(equal(as(Type::F16, x), as(Type::BF16, x)));
-  EXPECT_FALSE(equal(product(x, {.w = 1}), product(x, {.w = 2})));
+  EXPECT_FALSE(equal(product(x, {.parts = {1}}), product(x, {.parts = {2}})));
 }
 
 TEST(Expr, PostorderVisitsSharedNodesOnce) {
@@ -65,9 +65,9 @@ TEST(Expr, SubstituteKeepsSharing) {
 }
 
 TEST(Expr, SubstituteRenumbersWeights) {
-  Expr p = product(input(0), {.w = 1});
-  EXPECT_TRUE(
-      equal(substitute(p, {input(2), input(5)}), product(input(2), {.w = 5})));
+  Expr p = product(input(0), {.parts = {1}});
+  EXPECT_TRUE(equal(
+      substitute(p, {input(2), input(5)}), product(input(2), {.parts = {5}})));
   EXPECT_THROW(substitute(p, {input(2), Expr(1)}), InternalError);
   EXPECT_THROW(substitute(input(1), {input(0)}), InternalError);
 }

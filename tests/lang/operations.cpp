@@ -112,8 +112,9 @@ TEST(Operations, WhatANodeHoldsCounts) {
   EXPECT_FALSE(equal(cumsum(x), cumsum(x, ScanOrder::Reverse)));
   EXPECT_FALSE(equal(top_values(x, 1), top_values(x, 2)));
   EXPECT_FALSE(equal(attention(x, x, x, x, 1), attention(x, x, x, x, 2)));
-  EXPECT_FALSE(
-      equal(product(x, {.bits = 4, .w = 1}), product(x, {.bits = 8, .w = 1})));
+  EXPECT_FALSE(equal(product(x, {.bits = 4}), product(x, {.bits = 8})));
+  EXPECT_FALSE(equal(product(x, {}), product(x, {.experts = 1})));
+  EXPECT_FALSE(equal(product(x, {}), product(x, {.parts = {0, 0, 1}})));
   EXPECT_TRUE(equal(top_values(x, 2), top_values(input(0), 2)));
 }
 

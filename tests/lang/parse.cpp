@@ -175,16 +175,46 @@ TEST(Parse, Names) {
 TEST(Parse, Stages) {
   std::vector<Input> in = {
       {"x"}, {"w", Role::Whole}, {"c", Role::Whole}, {"b", Role::Whole}};
-  Weight affine{WeightFormat::Affine, 4, 64, 1, 2, 3};
+  Weight affine{WeightFormat::Affine, 4, 64, {1, 2, 3}};
   Body body = parse("silu(product(x, w, c, b, 4, 64))", in);
   EXPECT_TRUE(equal(body.outputs[0].value, silu(product(input(0), affine))));
   body = parse("product(x, w)", in, {.unused_allowed = true});
-  EXPECT_TRUE(equal(body.outputs[0].value, product(input(0), {.w = 1})));
+  EXPECT_TRUE(equal(body.outputs[0].value, product(input(0), {.parts = {1}})));
   body = parse("attention(x, w, c, b, 0.125)", in);
   EXPECT_TRUE(equal(
       body.outputs[0].value,
       attention(input(0), input(1), input(2), input(3), 0.125)));
   EXPECT_EQ(print(body), "attention(x, w, c, b, 0.125)");
+}
+
+TEST(Parse, ProductsOfEveryFormatAreReadAsTheyArePrinted) {
+  std::vector<Input> in = {{"x"}, {"e", Role::EachRow}};
+  for (int p = 0; p < kMostParts; ++p) {
+    in.push_back({fmt::format("w{}", p), Role::Whole});
+  }
+  for (const WeightFormat format : all_formats()) {
+    const FormatRow& row = row_of(format);
+    Weight weight{format};
+    weight.bits = row.bits.empty() ? 0 : row.bits.back();
+    weight.group_size = row.group_sizes.empty() ? 0 : row.group_sizes.front();
+    for (size_t p = 0; p < row.parts.size(); ++p) {
+      weight.parts[p] = static_cast<int>(2 + p);
+    }
+    for (const int experts : {-1, 1}) {
+      weight.experts = experts;
+      const Body body{in, {{"out", product(input(0), weight), -1, {}}}};
+      const std::string text = print(body);
+      const Body again = parse(text, in, {.unused_allowed = true});
+      EXPECT_TRUE(equal(again.outputs[0].value, body.outputs[0].value)) << text;
+      const std::string long_form = fmt::format(
+          "product({}, {}", row.name, text.substr(std::strlen("product(")));
+      if (!text.starts_with(fmt::format("product({},", row.name))) {
+        const Body named = parse(long_form, in, {.unused_allowed = true});
+        EXPECT_TRUE(equal(named.outputs[0].value, body.outputs[0].value))
+            << long_form;
+      }
+    }
+  }
 }
 
 void round_trips(const Body& body) {

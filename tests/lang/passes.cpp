@@ -259,11 +259,12 @@ TEST(Schedule, NumbersFillTheirRow) {
 TEST(Product, WhatHasNoStage) {
   std::vector<Input> in = {
       {"x"}, {"y"}, {"w", Role::Whole}, {"v", Role::Whole}};
-  Expr p = product(input(0), {.w = 2});
+  Expr p = product(input(0), {.parts = {2}});
   auto out = [](Expr e) { return Output{"out", std::move(e), -1, {}}; };
-  EXPECT_EQ(refused(in, {out(product(p, {.w = 3}))}), "a product of a product");
   EXPECT_EQ(
-      refused(in, {out(p + product(input(1), {.w = 3}))}),
+      refused(in, {out(product(p, {.parts = {3}}))}), "a product of a product");
+  EXPECT_EQ(
+      refused(in, {out(p + product(input(1), {.parts = {3}}))}),
       "products of different rows");
   EXPECT_EQ(refused(in, {out(argmax(p))}), "argmax over a product's places");
   EXPECT_EQ(
@@ -291,8 +292,8 @@ TEST(Product, ReductionsAndSharedRows) {
   std::string why;
   auto program = lower(
       {in,
-       {{"a", input(1) + product(row, {.w = 2}), -1, {}},
-        {"b", product(twin, {.w = 3}), -1, Type::F16}}},
+       {{"a", input(1) + product(row, {.parts = {2}}), -1, {}},
+        {"b", product(twin, {.parts = {3}}), -1, Type::F16}}},
       {Type::BF16, Type::BF16, Type::F16, Type::F32},
       &why);
   ASSERT_TRUE(program) << why;
@@ -305,14 +306,14 @@ TEST(Product, ReductionsAndSharedRows) {
 
 TEST(Product, WeightsThatNothingNeedsAreGone) {
   std::vector<Input> in = {{"x"}, {"w", Role::Whole}, {"v", Role::Whole}};
-  Expr kept = product(input(0), {.w = 2});
-  Expr either = select(0, product(input(0), {.w = 1}), kept);
+  Expr kept = product(input(0), {.parts = {2}});
+  Expr either = select(0, product(input(0), {.parts = {1}}), kept);
   std::string why;
   auto program = lower(
       {in, {{"out", either, -1, {}}}}, {Type::F32, Type::F32, Type::F32}, &why);
   ASSERT_TRUE(program) << why;
   ASSERT_EQ(program->weights.size(), 1u);
-  EXPECT_EQ(program->weights[0].w, 2);
+  EXPECT_EQ(program->weights[0].parts[0], 2);
   EXPECT_EQ(program->store.code[0].number, 0);
 }
 

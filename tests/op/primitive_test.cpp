@@ -262,6 +262,48 @@ TEST(Node, AnIndexOutsideItsArrayIsAnErrorOfEval) {
       "at: index 4 is outside the 4 places of a row of x");
 }
 
+TEST(Node, AMatrixThatARowNamesAndThatIsNotThereIsAnErrorOfEval) {
+  mx::StreamContext on_cpu(mx::Device::cpu);
+  const auto body = lang::Kernel("gathered", "", [](lang::Define& d) {
+                      auto x = d.input("x");
+                      auto w = d.weight("w", 4, 32);
+                      w.experts = d.input("e", lang::Role::EachRow)->input;
+                      d.output(lang::product(x, w));
+                    }).body();
+  const auto x = normal({3, 64}, 1);
+  const auto parts = mx::quantize(normal({5, 40, 64}, 2), 32, 4);
+  const auto call = [&](const mx::array& expert) {
+    return op::apply(
+        "gathered", body, {x, parts[0], parts[1], parts[2], expert})[0];
+  };
+  auto wrong = call(mx::array({0, 5, 1}));
+  EXPECT_EQ(
+      message_of([&] { wrong.eval(); }),
+      "gathered: index 5 is outside the 5 rows of w");
+  const auto expert = mx::array({4, 0, 4}, mx::uint32);
+  const auto want = mx::gather_qmm(
+      mx::expand_dims(x, 1),
+      parts[0],
+      parts[1],
+      parts[2],
+      std::nullopt,
+      expert,
+      true,
+      32,
+      4);
+  expect_near(call(expert), mx::reshape(want, {3, 40}), 1e-4);
+  expect_near(
+      reference(body, {x, parts[0], parts[1], parts[2], expert})[0],
+      mx::reshape(want, {3, 40}),
+      1e-4);
+  // Names none: 0.
+  const auto none = reference(
+      body, {x, parts[0], parts[1], parts[2], mx::array({4, 5, -1})})[0];
+  EXPECT_EQ(values(none)[0], values(want)[0]);
+  EXPECT_EQ(values(none)[40], 0);
+  EXPECT_EQ(values(none)[80], 0);
+}
+
 TEST(Node, IndicesThatTheFormulaKeepsInsideAreNoError) {
   mx::StreamContext on_cpu(mx::Device::cpu);
   const auto x = normal({2, 4}, 2);

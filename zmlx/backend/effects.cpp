@@ -5,10 +5,8 @@ namespace zmlx::backend {
 Effects effects_of(const lang::Program& program) {
   Effects effects{std::vector<Reads>(program.inputs.size(), Reads::InOrder)};
   for (const lang::Weight& weight : program.weights) {
-    for (int part : {weight.w, weight.scales, weight.biases}) {
-      if (part >= 0) {
-        effects.inputs[part] = Reads::Early;
-      }
+    for (int part : lang::parts_of(weight)) {
+      effects.inputs[part] = Reads::Early;
     }
   }
   if (program.stage == lang::Stage::Attention) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <unordered_set>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/base/text.h"
@@ -154,11 +155,11 @@ struct Uses {
 
 Uses uses_of(const lang::Body& body) {
   Uses uses;
-  std::set<std::tuple<int, int, int>> weights;
+  std::unordered_set<lang::Weight, FieldsHash> weights;
   lang::for_each_node(lang::roots(body), [&](const lang::Node& node) {
     uses.ops.insert(node.op);
     if (node.op == lang::Op::Product) {
-      weights.insert({node.weight.w, node.weight.scales, node.weight.biases});
+      weights.insert(node.weight);
     }
     const auto* x = node.op == lang::Op::Sum ? node.args[0].get() : nullptr;
     if (x && x->op == lang::Op::Mul && lang::equal(x->args[0], x->args[1])) {

@@ -230,9 +230,10 @@ Expr replace(
   }
   if (node.op == Op::Product) {
     Weight weight = node.weight;
-    weight.w = renumber(weight.w, replacements);
-    weight.scales = renumber(weight.scales, replacements);
-    weight.biases = renumber(weight.biases, replacements);
+    for (size_t p = 0; p < parts_of(weight).size(); ++p) {
+      weight.parts[p] = renumber(weight.parts[p], replacements);
+    }
+    weight.experts = renumber(weight.experts, replacements);
     return product(std::move(args[0]), weight);
   }
   if (node.op == Op::As && node.input >= 0) {

@@ -9,6 +9,7 @@
 
 #include "zmlx/base/fields.h"
 #include "zmlx/export.h"
+#include "zmlx/lang/formats.h"
 #include "zmlx/lang/type.h"
 
 namespace zmlx::lang {
@@ -105,30 +106,6 @@ enum class ScanOrder : uint8_t {
 };
 
 ZMLX_API std::string_view name_of(ScanOrder order); // "reverse exclusive"
-
-/// How the rows of a weight matrix (M, K) are stored.
-enum class WeightFormat : uint8_t {
-  Dense, // (M, K) of a float type, any row stride
-  Affine, // MLX's affine packing: bits, group_size, scales and biases
-};
-
-/// A weight operand of Product: which inputs hold it. MLX's own layout, read
-/// in place: `w` (M, K) or (M, K * bits / 32) uint32, scales and biases
-/// (M, K / group_size).
-struct Weight {
-  WeightFormat format = WeightFormat::Dense;
-  int bits = 0;
-  int group_size = 0;
-  int w = -1; // input numbers
-  int scales = -1;
-  int biases = -1;
-  bool operator==(const Weight&) const = default;
-
-  auto fields() const {
-    return std::tie(format, bits, group_size, w, scales, biases);
-  }
-};
-static_assert(lists_all_members<Weight>);
 
 struct Node;
 

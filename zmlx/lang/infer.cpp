@@ -86,6 +86,9 @@ Uses find_uses(const Body& body) {
     if (node.op == Op::Product) {
       uses.products.push_back(&node);
       rows.push_back(node.args[0]);
+      if (node.weight.experts >= 0) {
+        rows.push_back(input(node.weight.experts));
+      }
     } else if (node.op == Op::Attention) {
       uses.attention = &node;
     }
@@ -306,37 +309,36 @@ class ShapeInference {
         to_string(inputs_.at(input)));
   }
 
+  // What a part must be, "(M, 8) for 4 bits and rows of 64".
+  std::string part_text(const Weight& weight, size_t part, int64_t k) const {
+    const bool codes = row_of(weight.format).parts[part].use == PartUse::Codes;
+    return fmt::format(
+        "({}M, {}){}",
+        weight.experts < 0 ? "" : "E, ",
+        columns(weight, part, k),
+        codes ? fmt::format(" for {} bits and rows of {}", weight.bits, k)
+              : "");
+  }
+
   // Checks a weight for rows of K; returns its number of rows.
   int64_t weight_rows(const Weight& weight, int64_t k) const {
-    const Shape& w = inputs_.at(weight.w);
-    if (weight.format == WeightFormat::Dense) {
-      if (w.size() != 2 || w[1] != k) {
-        wrong(weight.w, fmt::format("(M, {})", k));
+    const auto parts = parts_of(weight);
+    const size_t axes = weight.experts < 0 ? 2 : 3;
+    if (const auto fault = shape_fault(weight, k)) {
+      throw user_error("{}: {}", body_.inputs.at(parts[0]).name, *fault);
+    }
+    const Shape& first = inputs_.at(parts[0]);
+    Shape expected = first;
+    for (size_t p = 0; p < parts.size(); ++p) {
+      if (first.size() != axes || first.back() != columns(weight, 0, k)) {
+        wrong(parts[0], part_text(weight, 0, k));
       }
-      return w[0];
-    }
-    if (weight.group_size <= 0 || k % weight.group_size != 0) {
-      throw user_error(
-          "{}: rows of {} are not a whole number of groups of {}",
-          body_.inputs.at(weight.w).name,
-          k,
-          weight.group_size);
-    }
-    if (w.size() != 2 || w[1] * 32 != k * weight.bits) {
-      wrong(
-          weight.w,
-          fmt::format(
-              "(M, {}) for {} bits and rows of {}",
-              k * weight.bits / 32,
-              weight.bits,
-              k));
-    }
-    for (int part : {weight.scales, weight.biases}) {
-      if (inputs_.at(part) != Shape{w[0], k / weight.group_size}) {
-        wrong(part, to_string({w[0], k / weight.group_size}));
+      expected.back() = columns(weight, p, k);
+      if (inputs_.at(parts[p]) != expected) {
+        wrong(parts[p], to_string(expected));
       }
     }
-    return w[0];
+    return first[axes - 2];
   }
 
   Shape product_shape(const Output& output, const Shape& x) const {
@@ -349,7 +351,7 @@ class ShapeInference {
       if (places && *places != m) {
         throw user_error(
             "{}: output '{}' joins products of {} and {} rows of weights",
-            body_.inputs.at(node.weight.w).name,
+            body_.inputs.at(node.weight.parts[0]).name,
             output.name,
             *places,
             m);

@@ -76,14 +76,21 @@ void Define::space(std::vector<AxisLength> axes) {
 }
 
 Weight Define::weight(const std::string& name, int bits, int group_size) {
-  Weight weight;
-  weight.w = input(name, Role::Whole)->input;
-  if (bits > 0) {
-    weight.format = WeightFormat::Affine;
-    weight.bits = bits;
-    weight.group_size = group_size;
-    weight.scales = input(name + "_scales", Role::Whole)->input;
-    weight.biases = input(name + "_biases", Role::Whole)->input;
+  return bits > 0 ? weight(name, WeightFormat::Affine, bits, group_size)
+                  : weight(name, WeightFormat::Dense, 0, 0);
+}
+
+Weight Define::weight(
+    const std::string& name,
+    WeightFormat format,
+    int bits,
+    int group_size) {
+  Weight weight{format, bits, group_size};
+  const auto parts = row_of(format).parts;
+  for (size_t p = 0; p < parts.size(); ++p) {
+    std::string own(parts[p].name);
+    own = own.empty() ? name : name + "_" + own;
+    weight.parts[p] = input(std::move(own), Role::Whole)->input;
   }
   return weight;
 }

@@ -122,9 +122,15 @@ class ZMLX_API Define {
   int attribute(const std::string& name, int otherwise);
   /// A compile-time number.
   double number(const std::string& name, double otherwise);
-  /// A weight operand: one input `name`, and for bits > 0 also `name`_scales
-  /// and `name`_biases. bits = 0 is dense.
+  /// A weight operand in MLX's affine packing, or dense where bits = 0.
   Weight weight(const std::string& name, int bits, int group_size);
+  /// A weight operand: one input a part of the format, the first `name`, the
+  /// others `name`_scales and the like. 0 for what the format does not have.
+  Weight weight(
+      const std::string& name,
+      WeightFormat format,
+      int bits,
+      int group_size);
 
   /// A Table must have so many rows, whatever its leading axes.
   void rows(const Expr& table, int64_t count);

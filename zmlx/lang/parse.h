@@ -53,7 +53,9 @@ inline constexpr size_t kMaxNameBytes = 64;
 /// - Of places: row_index(), extent(x, axis), random(seed), uniform(seed),
 ///   take(table, row). Of gradients: stop_gradient(x).
 /// - Stages: product(x, w), product(x, w, scales, biases, bits, group_size),
-///   attention(q, k, v, length, scale).
+///   attention(q, k, v, length, scale). Of a weight in another format (see
+///   lang/formats.h) product(format, x, parts..., bits, group_size). A further
+///   argument, an EachRow input, says which of several matrices a row takes.
 ///
 /// An Element input that only take() reads gets the role that this needs: what
 /// is taken from is a Table, what only its row depends on is an EachRow.

@@ -169,6 +169,10 @@ class Printer {
                                : fmt::format("{}, ", name_of(node.type));
       case Payload::Axis:
         return fmt::format("{}, {}", input_name(node.input), node.axis);
+      case Payload::Weight:
+        return has_short_form(node.weight.format)
+            ? ""
+            : fmt::format("{}, ", row_of(node.weight.format).name);
       default:
         return "";
     }
@@ -201,17 +205,25 @@ class Printer {
     return fmt::format(", {:d}, {:d}", reverse, exclusive);
   }
 
-  std::string weight_text(const Weight& w) const {
-    std::string text = ", " + input_name(w.w);
-    if (w.format == WeightFormat::Affine) {
-      text += fmt::format(
-          ", {}, {}, {}, {}",
-          input_name(w.scales),
-          input_name(w.biases),
-          w.bits,
-          w.group_size);
+  /// Dense and affine weights are written without the name of the format.
+  static bool has_short_form(WeightFormat format) {
+    return format == WeightFormat::Dense || format == WeightFormat::Affine;
+  }
+
+  /// The operands after the row; Parser::product_call reads them.
+  std::string weight_text(const Weight& weight) const {
+    std::string text;
+    for (const int part : parts_of(weight)) {
+      text += ", " + input_name(part);
     }
-    return text;
+    const FormatRow& row = row_of(weight.format);
+    if (!row.bits.empty()) {
+      text += fmt::format(", {}", weight.bits);
+    }
+    if (!row.group_sizes.empty()) {
+      text += fmt::format(", {}", weight.group_size);
+    }
+    return weight.experts < 0 ? text : text + ", " + input_name(weight.experts);
   }
 
   const Body& body_;

@@ -176,16 +176,15 @@ class Evaluator {
 
   mx::array product(const lang::Node& n) {
     const auto type = product_type(n);
-    const auto row_space = spaces_.of_row(n.args[0]);
+    const auto row_space = spaces_.of_product(n);
     const auto row = mx::broadcast_to(
         values_.array_of(evaluate(n.args[0], row_space), type), row_space, s_);
-    const auto w = unpacked(n.weight, inputs_, type, s_);
-    return mx::matmul(row, mx::transpose(w, s_), s_);
+    return times_weight(row, n.weight, inputs_, type, s_);
   }
 
   mx::Dtype product_type(const lang::Node& n) {
-    for (int input : {n.weight.w, n.weight.scales}) {
-      if (input >= 0 && inputs_[input].dtype() == mx::float64) {
+    for (int input : lang::parts_of(n.weight)) {
+      if (inputs_[input].dtype() == mx::float64) {
         return mx::float64;
       }
     }

@@ -33,6 +33,12 @@ mx::Shape Spaces::of_row(const lang::Expr& row) const {
   return growth.space;
 }
 
+mx::Shape Spaces::of_product(const lang::Node& product) const {
+  const auto rows = of_row(product.args[0]);
+  const int experts = product.weight.experts;
+  return experts < 0 ? rows : mx::broadcast_shapes(rows, meeting(experts));
+}
+
 mx::Shape Spaces::meeting(int input, const mx::Shape& shape) const {
   return to_mlx(lang::meeting_shape(body_.inputs[input].role, to_lang(shape)));
 }
@@ -54,8 +60,8 @@ void Spaces::grow(const lang::Expr& e, Growth& growth) const {
     }
     case Op::Product: {
       growth.has_stage = true;
-      auto rows = of_row(e->args[0]);
-      rows.back() = inputs_[e->weight.w].shape(0);
+      auto rows = of_product(*e);
+      rows.back() = inputs_[e->weight.parts[0]].shape(-2);
       meet(rows);
       return;
     }

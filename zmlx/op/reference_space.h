@@ -25,6 +25,9 @@ class Spaces {
   /// The places of the row of a product, of at least one axis.
   mx::Shape of_row(const lang::Expr& row) const;
 
+  /// The same where its rows have met what says which matrix each takes.
+  mx::Shape of_product(const lang::Node& product) const;
+
   /// How an input meets the others, if it had this shape.
   mx::Shape meeting(int input, const mx::Shape& shape) const;
   mx::Shape meeting(int input) const {

@@ -4,6 +4,7 @@
 
 #include "zmlx/base/errors.h"
 #include "zmlx/op/exact.h"
+#include "zmlx/op/reference_reads.h"
 
 namespace zmlx::op {
 
@@ -31,6 +32,35 @@ mx::array codes(const mx::array& w, int bits, mx::Stream s) {
   return mx::bitwise_and(shifted, mx::array((uint64_t{1} << bits) - 1), s);
 }
 
+// What the elements of a part stand for, in its own shape but for codes, which
+// become numbers each.
+mx::array values_of(
+    const lang::FormatPart& part,
+    const mx::array& stored,
+    int bits,
+    mx::Dtype compute,
+    mx::Stream s) {
+  const bool packed = part.use == lang::PartUse::Codes;
+  const auto a = packed ? codes(stored, bits, s) : stored;
+  if (part.value == nullptr) {
+    return mx::astype(a, compute, s);
+  }
+  const int width =
+      packed ? bits : 8 * static_cast<int>(lang::size_of(*part.type));
+  if (width > 16) {
+    throw internal_error("reference: a table of {} bits", width);
+  }
+  std::vector<double> table(size_t{1} << width);
+  for (size_t i = 0; i < table.size(); ++i) {
+    table[i] = part.value(static_cast<uint32_t>(i), bits);
+  }
+  const auto values = mx::astype(
+      mx::array(table.begin(), {static_cast<int>(table.size())}, mx::float64),
+      compute,
+      mx::Device::cpu);
+  return mx::take(values, mx::astype(a, mx::uint32, s), s);
+}
+
 mx::array exponential(const mx::array& x, mx::Stream s) {
   return x.dtype() == mx::float64 ? exact(lang::Op::Exp, x, s) : mx::exp(x, s);
 }
@@ -42,17 +72,13 @@ mx::array unpacked(
     const std::vector<mx::array>& inputs,
     mx::Dtype compute,
     mx::Stream s) {
-  const auto& w = inputs.at(weight.w);
-  if (weight.format == lang::WeightFormat::Dense) {
-    return mx::astype(w, compute, s);
-  }
-  auto scales = mx::astype(inputs.at(weight.scales), compute, s);
-  auto biases = mx::astype(inputs.at(weight.biases), compute, s);
-  if (compute == mx::float32) {
+  const auto numbers = lang::parts_of(weight);
+  const auto in = [&](size_t part) { return inputs.at(numbers[part]); };
+  if (weight.format == lang::WeightFormat::Affine && compute == mx::float32) {
     return mx::dequantize(
-        w,
-        scales,
-        biases,
+        in(0),
+        mx::astype(in(1), compute, s),
+        mx::astype(in(2), compute, s),
         weight.group_size,
         weight.bits,
         "affine",
@@ -60,10 +86,51 @@ mx::array unpacked(
         std::nullopt,
         s);
   }
-  auto q = mx::astype(codes(w, weight.bits, s), compute, s);
-  auto a = mx::repeat(scales, weight.group_size, -1, s);
-  auto b = mx::repeat(biases, weight.group_size, -1, s);
-  return mx::add(mx::multiply(q, a, s), b, s);
+  auto all = mx::array(0.0, compute);
+  for (size_t p = 0; p < numbers.size(); ++p) {
+    const auto& part = lang::row_of(weight.format).parts[p];
+    auto value = values_of(part, in(p), weight.bits, compute, s);
+    if (part.use == lang::PartUse::Scales) {
+      all = mx::multiply(all, mx::repeat(value, weight.group_size, -1, s), s);
+    } else if (part.use == lang::PartUse::Biases) {
+      all = mx::add(all, mx::repeat(value, weight.group_size, -1, s), s);
+    } else {
+      all = value;
+    }
+  }
+  return all;
+}
+
+mx::array times_weight(
+    const mx::array& row,
+    const lang::Weight& weight,
+    const std::vector<mx::array>& inputs,
+    mx::Dtype compute,
+    mx::Stream s) {
+  const auto w = mx::swapaxes(unpacked(weight, inputs, compute, s), -1, -2, s);
+  if (weight.experts < 0) {
+    return mx::matmul(row, w, s);
+  }
+  const int count = w.shape(0), width = w.shape(1), places = w.shape(2);
+  auto shape = row.shape();
+  shape.back() = places;
+  if (count == 0) {
+    return mx::zeros(shape, compute, s);
+  }
+  const auto& experts = inputs.at(weight.experts);
+  const auto at = row_numbers(mx::expand_dims(experts, -1, s), row.shape(), s);
+  const auto inside = is_inside(at, count, s);
+  const auto known = mx::where(inside, at, mx::array(0, at.dtype()), s);
+  const auto rows = mx::reshape(row, {at.shape(0), 1, width}, s);
+  const auto y = mx::matmul(rows, mx::take(w, known, 0, s), s);
+  return mx::reshape(
+      mx::where(
+          mx::reshape(inside, {at.shape(0), 1, 1}, s),
+          y,
+          mx::array(0.0, compute),
+          s),
+      shape,
+      s);
 }
 
 mx::array attend(

@@ -12,8 +12,17 @@ namespace zmlx::op {
 
 namespace mx = mlx::core;
 
-/// The weight as a matrix (M, K).
+/// The weight as a matrix (M, K), or as E of them (E, M, K).
 mx::array unpacked(
+    const lang::Weight& weight,
+    const std::vector<mx::array>& inputs,
+    mx::Dtype compute,
+    mx::Stream stream);
+
+/// row (..., K), in the shape of the places, times the transpose of the weight:
+/// (..., M). 0 where a row names no matrix.
+mx::array times_weight(
+    const mx::array& row,
     const lang::Weight& weight,
     const std::vector<mx::array>& inputs,
     mx::Dtype compute,

@@ -24,7 +24,8 @@ const Node* find_product(const lang::Body& body) {
     }
   });
   const bool fits = count == 1 && found->args[0]->op == lang::Op::Input &&
-      found->weight.format == lang::WeightFormat::Dense;
+      found->weight.format == lang::WeightFormat::Dense &&
+      found->weight.experts < 0;
   return fits ? found : nullptr;
 }
 
@@ -113,7 +114,7 @@ std::shared_ptr<const Split> split_product(
   }
   Split split;
   split.x = product->args[0]->input;
-  split.w = product->weight.w;
+  split.w = product->weight.parts[0];
   split.reduces = reduces(body, product);
   lang::Body rest = body;
   rest.gradients.clear();

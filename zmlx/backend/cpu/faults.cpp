@@ -42,6 +42,11 @@ bool can_fault(const lang::Program& program) {
       return true;
     }
   }
+  for (const auto& weight : program.weights) {
+    if (weight.experts >= 0) {
+      return true;
+    }
+  }
   return can_fault(program.store);
 }
 

@@ -25,11 +25,14 @@ std::vector<std::vector<int>> parts_of_weights(const Node& node) {
     if (n.op != lang::Op::Product) {
       return;
     }
-    if (n.weight.format == lang::WeightFormat::Dense) {
-      parts.push_back({n.weight.w});
-    } else {
-      parts.push_back({n.weight.scales, n.weight.biases});
+    const auto numbers = lang::parts_of(n.weight);
+    std::vector<int> floats;
+    for (size_t p = 0; p < numbers.size(); p++) {
+      if (!lang::row_of(n.weight.format).parts[p].type) {
+        floats.push_back(numbers[p]);
+      }
     }
+    parts.push_back(std::move(floats));
   });
   return parts;
 }

@@ -111,6 +111,21 @@ bool is_constant(Lifter& lifter, const Operand& w) {
   return lifter.graph().nodes[w.value.node].kind == Kind::Constant;
 }
 
+// MLX does not export its own function for this.
+std::string_view name_of(mx::QuantizationMode mode) {
+  switch (mode) {
+    case mx::QuantizationMode::Affine:
+      return "affine";
+    case mx::QuantizationMode::Mxfp4:
+      return "mxfp4";
+    case mx::QuantizationMode::Mxfp8:
+      return "mxfp8";
+    case mx::QuantizationMode::Nvfp4:
+      return "nvfp4";
+  }
+  return "";
+}
+
 std::optional<Operand> lift_quantized_matmul(
     Lifter& lifter,
     const mx::array& a,
@@ -119,7 +134,9 @@ std::optional<Operand> lift_quantized_matmul(
   const auto& primitive =
       static_cast<const mx::QuantizedMatmul&>(a.primitive());
   auto [group_size, bits, mode, transposed] = primitive.state();
-  if (mode != mx::QuantizationMode::Affine || !transposed || in.size() != 4) {
+  const auto format = lang::find_format(name_of(mode));
+  if (!format || !transposed ||
+      in.size() != 1 + lang::row_of(*format).parts.size()) {
     *why = "a quantised product that is not x W^T of an affine W";
     return std::nullopt;
   }
@@ -127,28 +144,15 @@ std::optional<Operand> lift_quantized_matmul(
     *why = "a quantised product with more than one matrix";
     return std::nullopt;
   }
-  lang::Body body;
-  body.inputs = {
-      {.name = "x"},
-      {.name = "w", .role = lang::Role::Whole},
-      {.name = "w_scales", .role = lang::Role::Whole},
-      {.name = "w_biases", .role = lang::Role::Whole}};
-  lang::Weight weight{
-      .format = lang::WeightFormat::Affine,
-      .bits = bits,
-      .group_size = group_size,
-      .w = 1,
-      .scales = 2,
-      .biases = 3};
-  body.outputs.push_back(
-      {.name = "out",
-       .value = lang::product(lang::input(0), weight),
-       .fixed = op::type_of(a)});
-  return lifter.emit(
-      a,
-      "quantized_matmul",
-      std::move(body),
-      {in[0], *as_matrix(in[1]), *as_matrix(in[2]), *as_matrix(in[3])});
+  lang::Define kernel({});
+  const Expr x = kernel.input("x");
+  const auto weight = kernel.weight("w", *format, bits, group_size);
+  kernel.output(lang::product(x, weight), op::type_of(a));
+  Inputs operands = {in[0]};
+  for (size_t part = 1; part < in.size(); part++) {
+    operands.push_back(*as_matrix(in[part]));
+  }
+  return lifter.emit(a, "quantized_matmul", kernel.body(), std::move(operands));
 }
 
 /// x W^T as MLX writes it: Matmul of x with the transposed view of W.
@@ -181,7 +185,7 @@ std::optional<Operand> lift_matmul(
   body.inputs = {{.name = "x"}, {.name = "w", .role = lang::Role::Whole}};
   body.outputs.push_back(
       {.name = "out",
-       .value = lang::product(lang::input(0), lang::Weight{.w = 1}),
+       .value = lang::product(lang::input(0), lang::Weight{.parts = {1}}),
        .fixed = op::type_of(a)});
   return lifter.emit(a, "matmul", std::move(body), {in[0], *w});
 }
@@ -209,8 +213,9 @@ __attribute__((no_sanitize("vptr"))) std::optional<Operand> lift_addmm(
       {.name = "bias"}};
   body.outputs.push_back(
       {.name = "out",
-       .value =
-           scaled(alpha, lang::product(lang::input(0), lang::Weight{.w = 1})) +
+       .value = scaled(
+                    alpha,
+                    lang::product(lang::input(0), lang::Weight{.parts = {1}})) +
            scaled(beta, lang::input(2)),
        .fixed = op::type_of(a)});
   return lifter.emit(a, "addmm", std::move(body), {in[0], *w, in[2]});

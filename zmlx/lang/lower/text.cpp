@@ -74,16 +74,19 @@ std::string to_text(const Pass& pass, const Program& program) {
 }
 
 std::string to_text(const Weight& weight) {
-  if (weight.format == WeightFormat::Dense) {
-    return fmt::format("dense, input {}", weight.w);
+  const auto parts = parts_of(weight);
+  std::string text(row_of(weight.format).name);
+  if (weight.bits > 0) {
+    text += fmt::format(" {} bits", weight.bits);
   }
-  return fmt::format(
-      "affine {} bits, groups of {}, inputs {} {} {}",
-      weight.bits,
-      weight.group_size,
-      weight.w,
-      weight.scales,
-      weight.biases);
+  if (weight.group_size > 0) {
+    text += fmt::format(", groups of {}", weight.group_size);
+  }
+  text += fmt::format(
+      ", input{} {}", parts.size() > 1 ? "s" : "", fmt::join(parts, " "));
+  return weight.experts < 0 ? text
+                            : text +
+          fmt::format(", of the matrices that input {} names", weight.experts);
 }
 
 std::string_view name_of(Stage stage) {

@@ -351,7 +351,35 @@ class Typing {
     return result;
   }
 
+  void check_weight(const Weight& weight) const {
+    const auto numbers = parts_of(weight);
+    for (size_t p = 0; p < numbers.size(); ++p) {
+      const FormatPart& part = row_of(weight.format).parts[p];
+      const Type type = inputs_.at(numbers[p]);
+      if (!takes(part, type)) {
+        throw user_error(
+            "{}: expected {}, got {}",
+            body_.inputs.at(numbers[p]).name,
+            part.type ? name_of(*part.type) : "floats",
+            name_of(type));
+      }
+    }
+    if (weight.experts < 0) {
+      return;
+    }
+    const Input& experts = body_.inputs.at(weight.experts);
+    const Type type = inputs_.at(weight.experts);
+    if (experts.role != Role::EachRow || !is_integer(type)) {
+      throw user_error(
+          "{}: expected an integer for each row, got {}{}",
+          experts.name,
+          name_of(type),
+          experts.role != Role::EachRow ? " of another role" : "");
+    }
+  }
+
   Typed product(const Node& node) {
+    check_weight(node.weight);
     const Typed& x = arg(node, 0);
     Type type = promote(arithmetic(x), Type::F32);
     int number = 0;

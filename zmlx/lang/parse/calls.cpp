@@ -83,6 +83,14 @@ void Parser::unknown_function(const Token& name) const {
 
 Args Parser::arguments(const Token& name, int least, int most) {
   const Token& open = take();
+  return arguments_after(name, open, least, most);
+}
+
+Args Parser::arguments_after(
+    const Token& name,
+    const Token& open,
+    int least,
+    int most) {
   Args args;
   if (!now().is(")")) {
     do {
@@ -148,28 +156,59 @@ Expr Parser::attention_call(const Token& name) {
   return attention(args[0], args[1], args[2], args[3], scale);
 }
 
+// The format's name comes first where it is not dense or affine.
+std::optional<WeightFormat> Parser::format_name() {
+  const auto format = find_format(now().text);
+  if (!format || names_.contains(std::string(now().text)) ||
+      !ahead(1).is(",")) {
+    return {};
+  }
+  take();
+  take();
+  return format;
+}
+
 Expr Parser::product_call(const Token& name) {
-  Args args = arguments(name, 2, 6);
-  if (args.size() != 2 && args.size() != 6) {
+  const Token& open = take();
+  const auto named = format_name();
+  Args args = arguments_after(name, open, 2, 3 + kMostParts + 2);
+  const size_t given = args.size();
+  Weight weight{
+      named.value_or(given <= 3 ? WeightFormat::Dense : WeightFormat::Affine)};
+  const FormatRow& row = row_of(weight.format);
+  const size_t parts = row.parts.size();
+  const size_t numbers = !row.bits.empty() + !row.group_sizes.empty();
+  const size_t least = 1 + parts + numbers;
+  if (given != least && given != least + 1) {
     fail_at(
         name,
-        fmt::format(
-            "product takes (x, w) or (x, w, scales, biases, bits, "
-            "group_size), got {} arguments",
-            args.size()));
+        named ? fmt::format(
+                    "product of {} weights takes {} arguments and, where there "
+                    "are several matrices, which one; got {}",
+                    row.name,
+                    least,
+                    given)
+              : fmt::format(
+                    "product takes (x, w) or (x, w, scales, biases, bits, "
+                    "group_size), got {} arguments",
+                    given));
   }
-  for (size_t i = 1; i < std::min<size_t>(args.size(), 4); ++i) {
+  const auto input_number = [&](size_t i) {
     must_be_input(name, args[i]);
+    return args[i]->input;
+  };
+  for (size_t p = 0; p < parts; ++p) {
+    weight.parts[p] = input_number(1 + p);
   }
-  Weight weight;
-  weight.w = args[1]->input;
-  if (args.size() == 6) {
-    weight.format = WeightFormat::Affine;
-    weight.scales = args[2]->input;
-    weight.biases = args[3]->input;
-    weight.bits = integer_of(name, args[4], "the number of bits", 1, 32);
-    weight.group_size = integer_of(name, args[5], "the group size", 1, 65536);
+  size_t at = 1 + parts;
+  if (!row.bits.empty()) {
+    weight.bits = integer_of(name, args[at++], "the number of bits", 1, 32);
   }
+  if (!row.group_sizes.empty()) {
+    weight.group_size =
+        integer_of(name, args[at++], "the group size", 1, 65536);
+  }
+  weight.experts = at < given ? input_number(at) : -1;
   return product(args[0], weight);
 }
 

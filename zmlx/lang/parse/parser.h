@@ -67,6 +67,9 @@ class Parser {
   Expr special_call(const Token& name, std::string_view called);
   [[noreturn]] void unknown_function(const Token& name) const;
   Args arguments(const Token& name, int least, int most);
+  Args
+  arguments_after(const Token& name, const Token& open, int least, int most);
+  std::optional<WeightFormat> format_name();
   Expr typed_call(const Token& name);
   Expr cumsum_call(const Token& name);
   Expr product_call(const Token& name);

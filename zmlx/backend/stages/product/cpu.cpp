@@ -6,6 +6,7 @@
 
 #include "zmlx/backend/cpu/faults.h"
 #include "zmlx/backend/cpu/row_runner.h"
+#include "zmlx/backend/stages/product/cpu_experts.h"
 #include "zmlx/backend/stages/product/cpu_multiply.h"
 #include "zmlx/backend/stages/scratch.h"
 #include "zmlx/base/errors.h"
@@ -25,82 +26,71 @@ constexpr int64_t kPlaces = 128;
 constexpr int64_t kFirstBytes = 8192;
 constexpr int64_t kFirstScales = 1024;
 
-bool is_weight_type(Type type) {
-  return type == Type::F32 || type == Type::F16 || type == Type::BF16;
-}
-
 Format format_of(const lang::Weight& weight, std::span<const Type> types) {
-  const bool dense = weight.format == WeightFormat::Dense;
-  return {
-      weight.format,
-      types[dense ? weight.w : weight.scales],
-      dense ? 0 : weight.bits,
-      dense ? 0 : weight.group_size};
+  Format format{weight.format, Type::F32, weight.bits, weight.group_size};
+  const auto numbers = lang::parts_of(weight);
+  for (size_t p = 0; p < numbers.size(); ++p) {
+    if (!lang::row_of(weight.format).parts[p].type) {
+      format.type = types[numbers[p]];
+    }
+  }
+  return format;
 }
 
-/// The rows of a (..., M, K) view that is (M, K) in truth.
-struct Rows {
-  const std::byte* data;
-  int64_t rows, width, stride; // bytes
-};
+std::vector<Type> types_of(std::span<const View> inputs) {
+  std::vector<Type> types;
+  for (const View& view : inputs) {
+    types.push_back(view.type);
+  }
+  return types;
+}
 
-Rows rows_of(const View& view, const char* what) {
+/// A (..., M, K) view that is (M, K) in truth, or with `experts` (E, M, K).
+MatrixPart
+part_of(const View& view, bool experts, int64_t rows, int64_t width) {
   const size_t dims = view.shape.size();
-  if (dims < 2 ||
-      std::any_of(view.shape.begin(), view.shape.end() - 2, [](int64_t n) {
+  const size_t own = experts ? 3 : 2;
+  if (dims < own || view.shape[dims - 2] != rows ||
+      view.shape[dims - 1] != width ||
+      std::any_of(view.shape.begin(), view.shape.end() - own, [](int64_t n) {
         return n != 1;
       })) {
-    throw internal_error("product: {} must have shape (M, K)", what);
+    throw internal_error(
+        "product: a part of a weight is not of {} rows of {}", rows, width);
   }
-  const int64_t rows = view.shape[dims - 2];
-  const int64_t width = view.shape[dims - 1];
   if (width > 1 && view.strides[dims - 1] != 1) {
-    throw internal_error("product: {} must have adjacent columns", what);
+    throw internal_error("product: a weight must have adjacent columns");
   }
+  const int64_t size = static_cast<int64_t>(lang::size_of(view.type));
   return {
       cpu::pointer<const std::byte>(view.data),
-      rows,
-      width,
-      view.strides[dims - 2] * static_cast<int64_t>(lang::size_of(view.type))};
+      view.strides[dims - 2] * size,
+      experts ? view.strides[dims - 3] * size : 0};
+}
+
+/// The length of the rows of x that a weight is multiplied with.
+int64_t width_of(const lang::Weight& weight, std::span<const View> inputs) {
+  const auto numbers = lang::parts_of(weight);
+  const int64_t columns = inputs[numbers[0]].shape.back();
+  return weight.bits > 0 ? columns * 32 / weight.bits : columns;
 }
 
 Matrix matrix_of(const lang::Weight& weight, std::span<const View> inputs) {
-  Matrix matrix;
-  const Rows w = rows_of(inputs[weight.w], "a weight");
-  matrix.rows = w.rows;
-  matrix.width = w.width;
-  matrix.w = w.data;
-  matrix.w_stride = w.stride;
-  if (weight.format == WeightFormat::Dense) {
-    matrix.format = {WeightFormat::Dense, inputs[weight.w].type, 0, 0};
-    return matrix;
+  const auto numbers = lang::parts_of(weight);
+  const View& first = inputs[numbers[0]];
+  if (first.shape.size() < 2) {
+    throw internal_error("product: a weight must have shape (M, K)");
   }
-  const Rows scales = rows_of(inputs[weight.scales], "scales");
-  const Rows biases = rows_of(inputs[weight.biases], "biases");
-  matrix.format = {
-      WeightFormat::Affine,
-      inputs[weight.scales].type,
-      weight.bits,
-      weight.group_size};
-  matrix.width = scales.width * weight.group_size;
-  matrix.scales = scales.data;
-  matrix.scales_stride = scales.stride;
-  matrix.biases = biases.data;
-  matrix.biases_stride = biases.stride;
-  if (scales.rows != w.rows || biases.rows != w.rows ||
-      biases.width != scales.width ||
-      w.width * 32 != matrix.width * weight.bits) {
-    throw internal_error(
-        "product: weight ({}, {}), scales ({}, {}) and biases ({}, {}) do not "
-        "belong together at {} bits, groups of {}",
-        w.rows,
-        w.width,
-        scales.rows,
-        scales.width,
-        biases.rows,
-        biases.width,
-        weight.bits,
-        weight.group_size);
+  Matrix matrix;
+  matrix.format = format_of(weight, types_of(inputs));
+  matrix.rows = first.shape[first.shape.size() - 2];
+  matrix.width = width_of(weight, inputs);
+  for (size_t p = 0; p < numbers.size(); ++p) {
+    matrix.parts[p] = part_of(
+        inputs[numbers[p]],
+        weight.experts >= 0,
+        matrix.rows,
+        lang::columns(weight, p, matrix.width));
   }
   return matrix;
 }
@@ -131,6 +121,14 @@ class ProductLaunch : public cpu::Launch {
       std::span<const View> outputs,
       int64_t width);
   int64_t boundary(size_t segment, int part, int parts) const;
+  void multiply_rows(
+      int weight,
+      const std::byte* prepared,
+      int64_t row,
+      int count,
+      int64_t first,
+      int64_t last,
+      float* sums) const;
   void run_segment(
       const Segment& segment,
       int64_t first,
@@ -144,8 +142,10 @@ class ProductLaunch : public cpu::Launch {
   std::vector<Format> formats_; // distinct ones
   std::vector<size_t> format_of_weight_;
   std::vector<size_t> prepared_at_; // of each format, within the scratch
+  std::vector<std::optional<Experts>> experts_; // of each weight
   std::vector<Segment> segments_;
   cpu::RowRunner row_;
+  mutable cpu::FaultCell faults_;
   size_t prepared_size_ = 0; // of all formats
   int64_t total_bytes_ = 0;
 };
@@ -182,6 +182,17 @@ ProductLaunch::ProductLaunch(
     std::span<const View> outputs)
     : weights_(matrices_of(program, inputs)),
       row_(bind_row(program, inputs, outputs, weights_.front().width)) {
+  for (const lang::Weight& weight : program.weights) {
+    experts_.emplace_back();
+    if (weight.experts >= 0) {
+      const View& first = inputs[weight.parts[0]];
+      experts_.back().emplace(
+          inputs[weight.experts],
+          outputs[0].shape,
+          weight.parts[0],
+          first.shape[first.shape.size() - 3]);
+    }
+  }
   for (const Matrix& weight : weights_) {
     const auto known =
         std::find(formats_.begin(), formats_.end(), weight.format);
@@ -233,6 +244,33 @@ int64_t ProductLaunch::boundary(size_t segment, int part, int parts) const {
   return std::clamp<int64_t>(units * kUnit, 0, own.rows);
 }
 
+/// Rows first .. last of a weight with `count` rows of x from `row` on.
+void ProductLaunch::multiply_rows(
+    int weight,
+    const std::byte* prepared,
+    int64_t row,
+    int count,
+    int64_t first,
+    int64_t last,
+    float* sums) const {
+  const Matrix& matrix = weights_[weight];
+  prepared += prepared_at_[format_of_weight_[weight]];
+  const auto& experts = experts_[weight];
+  if (!experts) {
+    multiply(matrix, prepared, count, first, last, sums, kPlaces);
+    return;
+  }
+  for (int n = 0; n < count; ++n) {
+    float* own = sums + n * kPlaces;
+    if (const auto number = experts->of(row + n, faults_)) {
+      multiply(matrix.expert(*number), prepared, 1, first, last, own, kPlaces);
+    } else {
+      std::fill_n(own, last - first, 0.f);
+    }
+    prepared += prepared_bytes(matrix.format, matrix.width);
+  }
+}
+
 void ProductLaunch::run_segment(
     const Segment& segment,
     int64_t first,
@@ -246,15 +284,14 @@ void ProductLaunch::run_segment(
   for (int64_t m = first; m < last; m += kPlaces) {
     const int64_t end = std::min(m + kPlaces, last);
     for (size_t i = 0; i < segment.weights.size(); ++i) {
-      const int t = segment.weights[i];
-      multiply(
-          weights_[t],
-          prepared + prepared_at_[format_of_weight_[t]],
+      multiply_rows(
+          segment.weights[i],
+          prepared,
+          row,
           count,
           m,
           end,
-          sums + i * kRowsAtOnce * kPlaces,
-          kPlaces);
+          sums + i * kRowsAtOnce * kPlaces);
     }
     for (int n = 0; n < count; ++n) {
       for (size_t i = 0; i < segment.weights.size(); ++i) {
@@ -304,7 +341,8 @@ void ProductLaunch::run(int part, int parts) const noexcept {
 }
 
 std::optional<Fault> ProductLaunch::fault() const {
-  auto found = row_.fault();
+  auto found = faults_.get();
+  found = found ? found : row_.fault();
   for (const Segment& segment : segments_) {
     found = found ? found : segment.store.fault();
   }
@@ -322,12 +360,14 @@ void ProductLaunch::prefetch(int part, int parts) const noexcept {
     const int64_t rows = boundary(s, part + 1, parts) - first;
     for (const int t : segments_[s].weights) {
       const Matrix& weight = weights_[t];
-      ask(weight.w + first * weight.w_stride,
-          std::min(kFirstBytes, rows * weight.w_stride));
-      ask(weight.scales + first * weight.scales_stride,
-          std::min(kFirstScales, rows * weight.scales_stride));
-      ask(weight.biases + first * weight.biases_stride,
-          std::min(kFirstScales, rows * weight.biases_stride));
+      if (experts_[t]) {
+        continue; // which one, an earlier launch may still have to say
+      }
+      int64_t most = kFirstBytes; // what follows the numbers is small
+      for (const MatrixPart& p : weight.parts) {
+        ask(p.data + first * p.stride, std::min(most, rows * p.stride));
+        most = kFirstScales;
+      }
     }
   }
 }
@@ -344,6 +384,37 @@ class ProductExecutable : public cpu::Executable {
   }
 };
 
+bool is_fast_type(Type type) {
+  return type == Type::F32 || type == Type::F16 || type == Type::BF16;
+}
+
+std::optional<std::string> weight_unsupported(
+    const lang::Weight& weight,
+    std::span<const Type> types) {
+  const Format format = format_of(weight, types);
+  if (!is_fast_type(format.type)) {
+    return fmt::format("weights of type {}", lang::name_of(format.type));
+  }
+  const auto numbers = lang::parts_of(weight);
+  for (size_t p = 0; p < numbers.size(); ++p) {
+    if (types[numbers[p]] != format.type_of(p)) {
+      return "scales and biases of different types";
+    }
+  }
+  if (weight.format != WeightFormat::Affine) {
+    return {};
+  }
+  // Others would be decoded number by number, and MLX is faster than that.
+  if (format.bits != 2 && format.bits != 4 && format.bits != 8) {
+    return fmt::format("affine weights of {} bits", format.bits);
+  }
+  if (format.group_size != 32 && format.group_size != 64 &&
+      format.group_size != 128) {
+    return fmt::format("affine weights in groups of {}", format.group_size);
+  }
+  return {};
+}
+
 } // namespace
 
 std::optional<std::string> product_unsupported(const lang::Program& program) {
@@ -352,22 +423,8 @@ std::optional<std::string> product_unsupported(const lang::Program& program) {
         "a product of {} weights (1 to 64)", program.weights.size());
   }
   for (const lang::Weight& weight : program.weights) {
-    const Format format = format_of(weight, program.inputs);
-    if (!is_weight_type(format.type)) {
-      return fmt::format("weights of type {}", lang::name_of(format.type));
-    }
-    if (weight.format == WeightFormat::Dense) {
-      continue;
-    }
-    if (program.inputs[weight.biases] != format.type) {
-      return "scales and biases of different types";
-    }
-    if (format.bits != 2 && format.bits != 4 && format.bits != 8) {
-      return fmt::format("affine weights of {} bits", format.bits);
-    }
-    if (format.group_size != 32 && format.group_size != 64 &&
-        format.group_size != 128) {
-      return fmt::format("affine weights in groups of {}", format.group_size);
+    if (auto reason = weight_unsupported(weight, program.inputs)) {
+      return reason;
     }
   }
   return std::nullopt;

@@ -91,8 +91,8 @@ void affine_tile(
         const T* p = reinterpret_cast<const T*>(base + (row + r) * stride) + g;
         return groups == lanes ? load(d, p) : load_first(d, p, groups);
       };
-      scales[r] = at(weight.scales, weight.scales_stride);
-      const V biases = at(weight.biases, weight.biases_stride);
+      scales[r] = at(weight.parts[1].data, weight.parts[1].stride);
+      const V biases = at(weight.parts[2].data, weight.parts[2].stride);
       for (int n = 0; n < N; ++n) {
         const float* sums =
             reinterpret_cast<const float*>(prepared + n * prepared_stride);
@@ -111,8 +111,8 @@ void affine_tile(
       const int64_t valid = HWY_MIN(lanes, words - b * lanes);
       for (int r = 0; r < R; ++r) {
         HWY_ALIGN uint32_t padded[HWY_MAX_BYTES / 4] = {};
-        const std::byte* p =
-            weight.w + (row + r) * weight.w_stride + b * lanes * 4;
+        const std::byte* p = weight.parts[0].data +
+            (row + r) * weight.parts[0].stride + b * lanes * 4;
         auto word = hn::Zero(du);
         if (valid == lanes) {
           word = hn::LoadU(du, reinterpret_cast<const uint32_t*>(p));

@@ -239,16 +239,16 @@ class FixedSums {
       : weight_(weight),
         prepared_(prepared),
         prepared_stride_(prepared_stride),
-        w_(weight.w + row * weight.w_stride),
-        scales_(weight.scales + row * weight.scales_stride),
-        biases_(weight.biases + row * weight.biases_stride),
+        w_(weight.parts[0].data + row * weight.parts[0].stride),
+        scales_(weight.parts[1].data + row * weight.parts[1].stride),
+        biases_(weight.parts[2].data + row * weight.parts[2].stride),
         padded_groups_(FixedShape(weight.format, weight.width).padded_groups) {
     for (int r = 0; r < R; ++r) {
       for (int n = 0; n < N; ++n) {
         sum_[r][n] = _mm512_setzero_ps();
       }
     }
-    for (int64_t at = 0; at < R * weight.scales_stride; at += 64) {
+    for (int64_t at = 0; at < R * weight.parts[1].stride; at += 64) {
       prefetch(scales_ + at + kScalesAhead);
       prefetch(biases_ + at + kScalesAhead);
     }
@@ -258,10 +258,10 @@ class FixedSums {
   HWY_INLINE void begin_run(int64_t g, __mmask16 valid) {
     for (int r = 0; r < R; ++r) {
       const __m512 scales = load_scales(
-          reinterpret_cast<const T*>(scales_ + r * weight_.scales_stride) + g,
+          reinterpret_cast<const T*>(scales_ + r * weight_.parts[1].stride) + g,
           valid);
       const __m512 biases = load_scales(
-          reinterpret_cast<const T*>(biases_ + r * weight_.biases_stride) + g,
+          reinterpret_cast<const T*>(biases_ + r * weight_.parts[2].stride) + g,
           valid);
       for (int n = 0; n < N; ++n) {
         const float* x =
@@ -279,7 +279,7 @@ class FixedSums {
   HWY_INLINE void add_block(int64_t b, __mmask16 valid, __m512i group) {
     __m512i numbers[R][kPlanes];
     for (int r = 0; r < R; ++r) {
-      const std::byte* at = w_ + r * weight_.w_stride + b * kBlockBytes;
+      const std::byte* at = w_ + r * weight_.parts[0].stride + b * kBlockBytes;
       prefetch_next();
       split(_mm512_maskz_loadu_epi32(valid, at), numbers[r]);
     }
@@ -300,14 +300,14 @@ class FixedSums {
     constexpr __mmask16 kLow = 0x00ff;
     constexpr __mmask16 kHigh = 0xff00;
     for (int r = 0; r + 1 < R; r += 2) {
-      const std::byte* at = w_ + r * weight_.w_stride + b * kBlockBytes;
+      const std::byte* at = w_ + r * weight_.parts[0].stride + b * kBlockBytes;
       prefetch_next();
       __m512i numbers[kPlanes];
       split(
           _mm512_mask_loadu_epi32(
               _mm512_maskz_loadu_epi32(valid, at),
               static_cast<__mmask16>(valid << 8),
-              at + weight_.w_stride - kBlockBytes / 2),
+              at + weight_.parts[0].stride - kBlockBytes / 2),
           numbers);
       for (int n = 0; n < N; ++n) {
         Digits<kBits> digits;

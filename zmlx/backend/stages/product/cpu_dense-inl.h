@@ -25,7 +25,8 @@ void dense_tile(
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const T* w[R];
   for (int r = 0; r < R; ++r) {
-    w[r] = reinterpret_cast<const T*>(weight.w + (row + r) * weight.w_stride);
+    w[r] = reinterpret_cast<const T*>(
+        weight.parts[0].data + (row + r) * weight.parts[0].stride);
   }
   const float* x[N];
   V sum[R][N][2];

@@ -1,6 +1,7 @@
 #include "zmlx/backend/stages/product/cpu_multiply.h"
 
 #include <algorithm>
+#include <array>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "zmlx/backend/stages/product/cpu_multiply.cpp"
@@ -23,33 +24,6 @@ struct alignas(64) Header {
 };
 
 inline constexpr int kTileRows = 4;
-
-void PrepareRow(
-    const Format& format,
-    const float* x,
-    int64_t width,
-    std::byte* prepared) {
-  auto* header = reinterpret_cast<Header*>(prepared);
-  auto* numbers = reinterpret_cast<float*>(prepared + sizeof(Header));
-  header->fixed = false;
-  if (format.format == lang::WeightFormat::Dense) {
-    std::copy_n(x, width, numbers);
-    const int64_t lanes = static_cast<int64_t>(hn::Lanes(F()));
-    const int64_t padded = (width + lanes - 1) / lanes * lanes;
-    std::fill(numbers + width, numbers + padded, 0.f);
-    return;
-  }
-#if HWY_TARGET == HWY_AVX3
-  header->fixed = can_dot_bytes() &&
-      (format.bits == 4       ? prepare_fixed<4>(format, x, width, numbers)
-           : format.bits == 8 ? prepare_fixed<8>(format, x, width, numbers)
-                              : prepare_fixed<2>(format, x, width, numbers));
-  if (header->fixed) {
-    return;
-  }
-#endif
-  prepare_affine(format, x, width, numbers);
-}
 
 /// Rows of the weight by tiles that share the loads of x. `Tile` holds one
 /// function template over the rows R of the weight and N of x.
@@ -153,17 +127,150 @@ void affine(
 #endif
 }
 
-template <typename T, typename... Args>
-void multiply_type(const Matrix& weight, const Args&... args) {
-  if (weight.format.format == lang::WeightFormat::Dense) {
-    by_tiles<DenseTile<T>>(weight, args...);
-  } else if (weight.format.bits == 4) {
-    affine<4, T>(weight, args...);
-  } else if (weight.format.bits == 8) {
-    affine<8, T>(weight, args...);
+template <typename Use>
+void with_type(lang::Type type, Use use) {
+  if (type == lang::Type::F32) {
+    use(float());
+  } else if (type == lang::Type::F16) {
+    use(hwy::float16_t());
   } else {
-    affine<2, T>(weight, args...);
+    use(hwy::bfloat16_t());
   }
+}
+
+// One struct a weight format: how a row of x is prepared, and the product.
+
+struct Dense {
+  static void
+  prepare(const Format&, const float* x, int64_t width, std::byte* prepared) {
+    auto* numbers = reinterpret_cast<float*>(prepared + sizeof(Header));
+    std::copy_n(x, width, numbers);
+    const int64_t lanes = static_cast<int64_t>(hn::Lanes(F()));
+    const int64_t padded = (width + lanes - 1) / lanes * lanes;
+    std::fill(numbers + width, numbers + padded, 0.f);
+  }
+
+  template <typename... Args>
+  static void multiply(const Matrix& weight, const Args&... args) {
+    with_type(weight.format.type, [&]<typename T>(T) {
+      by_tiles<DenseTile<T>>(weight, args...);
+    });
+  }
+};
+
+struct Affine {
+  static bool reads(int bits) {
+    return bits == 2 || bits == 4 || bits == 8;
+  }
+
+  static void prepare(
+      const Format& format,
+      const float* x,
+      int64_t width,
+      std::byte* prepared) {
+    auto* header = reinterpret_cast<Header*>(prepared);
+    auto* numbers = reinterpret_cast<float*>(prepared + sizeof(Header));
+    header->fixed = false;
+#if HWY_TARGET == HWY_AVX3
+    header->fixed = can_dot_bytes() &&
+        (format.bits == 4       ? prepare_fixed<4>(format, x, width, numbers)
+             : format.bits == 8 ? prepare_fixed<8>(format, x, width, numbers)
+                                : prepare_fixed<2>(format, x, width, numbers));
+    if (header->fixed) {
+      return;
+    }
+#endif
+    prepare_affine(format, x, width, numbers);
+  }
+
+  template <typename... Args>
+  static void multiply(const Matrix& weight, const Args&... args) {
+    with_type(weight.format.type, [&]<typename T>(T) {
+      if (weight.format.bits == 4) {
+        affine<4, T>(weight, args...);
+      } else if (weight.format.bits == 8) {
+        affine<8, T>(weight, args...);
+      } else {
+        affine<2, T>(weight, args...);
+      }
+    });
+  }
+};
+
+/// Any other: through the table's own decode, a stretch of a row at a time.
+struct Decoded : Dense {
+  static void multiply(
+      const Matrix& weight,
+      const std::byte* prepared,
+      size_t stride,
+      int count,
+      int64_t first,
+      int64_t last,
+      float* y,
+      int64_t y_stride) {
+    std::array<lang::PartRows, lang::kMostParts> parts;
+    const size_t used = lang::row_of(weight.format.format).parts.size();
+    for (size_t p = 0; p < used; ++p) {
+      parts[p] = {
+          weight.parts[p].data,
+          weight.format.type_of(p),
+          weight.parts[p].stride};
+    }
+    const lang::Weight format = weight.format.weight();
+    for (int64_t m = first; m < last; ++m) {
+      double sum[kRowsAtOnce] = {};
+      for (int64_t k = 0; k < weight.width; k += kStretch) {
+        HWY_ALIGN float numbers[kStretch];
+        const int64_t size = HWY_MIN(kStretch, weight.width - k);
+        lang::decode(format, {parts.data(), used}, m, k, size, numbers);
+        std::fill(numbers + size, numbers + kStretch, 0.f);
+        for (int n = 0; n < count; ++n) {
+          const auto* x = reinterpret_cast<const float*>(
+              prepared + n * stride + sizeof(Header));
+          sum[n] += dot(numbers, x + k, size);
+        }
+      }
+      for (int n = 0; n < count; ++n) {
+        y[n * y_stride + m - first] = static_cast<float>(sum[n]);
+      }
+    }
+  }
+
+ private:
+  static constexpr int64_t kStretch = 256;
+
+  // What is padded is padded with zeros on both sides.
+  static float dot(const float* a, const float* b, int64_t size) {
+    const F d;
+    V sum = hn::Zero(d);
+    const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+    for (int64_t i = 0; i < size; i += lanes) {
+      sum = hn::MulAdd(hn::Load(d, a + i), hn::Load(d, b + i), sum);
+    }
+    return hn::GetLane(hn::SumOfLanes(d, sum));
+  }
+};
+
+template <typename Use>
+void by_format(const Format& format, Use use) {
+  switch (format.format) {
+    case lang::WeightFormat::Dense:
+      return use(Dense());
+    case lang::WeightFormat::Affine:
+      return Affine::reads(format.bits) ? use(Affine()) : use(Decoded());
+    default:
+      return use(Decoded());
+  }
+}
+
+void PrepareRow(
+    const Format& format,
+    const float* x,
+    int64_t width,
+    std::byte* prepared) {
+  by_format(format, [&]<typename Own>(Own) {
+    Own::prepare(format, x, width, prepared);
+  });
 }
 
 void MultiplyRows(
@@ -175,16 +282,9 @@ void MultiplyRows(
     float* y,
     int64_t y_stride) {
   const size_t stride = prepared_bytes(weight.format, weight.width);
-  if (weight.format.type == lang::Type::F32) {
-    multiply_type<float>(
-        weight, prepared, stride, count, first, last, y, y_stride);
-  } else if (weight.format.type == lang::Type::F16) {
-    multiply_type<hwy::float16_t>(
-        weight, prepared, stride, count, first, last, y, y_stride);
-  } else {
-    multiply_type<hwy::bfloat16_t>(
-        weight, prepared, stride, count, first, last, y, y_stride);
-  }
+  by_format(weight.format, [&]<typename Own>(Own) {
+    Own::multiply(weight, prepared, stride, count, first, last, y, y_stride);
+  });
 }
 
 } // namespace zmlx::backend::stages::HWY_NAMESPACE
@@ -201,7 +301,7 @@ size_t prepared_bytes(const Format& format, int64_t width) {
   // Room for the largest block of any target and, where there are groups, two
   // numbers for each.
   int64_t floats = up(width, 256);
-  if (format.format == lang::WeightFormat::Affine) {
+  if (format.group_size > 0) {
     floats += 2 * up(width / format.group_size, 16);
   }
   return static_cast<size_t>(64 + 4 * floats);

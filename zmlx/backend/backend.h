@@ -91,6 +91,12 @@ class Backend {
       const lang::Program& program) const = 0;
   virtual std::shared_ptr<const Executable> compile(
       const lang::Program& program) const = 0;
+  /// The code that arrays of these shapes are computed by, for people to read;
+  /// one sentence with the reason where there is none to show.
+  virtual std::string listing(
+      const lang::Program& program,
+      std::span<const lang::Shape> inputs,
+      std::span<const lang::Shape> outputs) const = 0;
   /// Runs launches one after the other, each on all of the device.
   virtual void run(std::span<const std::unique_ptr<Launch>> launches) const = 0;
   /// Runs one launch, a small one in the calling thread.

@@ -48,6 +48,13 @@ class CpuBackend : public Backend {
     }
   }
 
+  std::string listing(
+      const lang::Program& program,
+      std::span<const lang::Shape> inputs,
+      std::span<const lang::Shape> outputs) const override {
+    return cpu::listing(program, inputs, outputs);
+  }
+
   void run(const Launch& launch) const override {
     if (launch.is_small()) {
       launch.run(0, 1);

@@ -100,11 +100,6 @@ void PassBuilder::build() {
   place_stores();
   drop_dead();
   const bool loops = make_loops();
-  if (!loops) {
-    join_factors();
-    join_differences();
-    make_chains();
-  }
   place_direct();
   assign_registers();
   if (!loops) {

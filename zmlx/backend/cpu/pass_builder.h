@@ -96,20 +96,6 @@ class PassBuilder {
       const std::vector<bool>& apart);
   BoundPasses::Pointer pointer_to(uint16_t reg);
   Step* step_of(uint16_t reg);
-  void join_factors();
-  void join_differences();
-  void make_chains();
-  bool links(const Step& step) const;
-  Chained chain_of(
-      const Step& step,
-      const std::map<uint16_t, Chained>& chains,
-      const std::vector<int>& reads);
-  bool may_move(
-      uint16_t reg,
-      int own_reads,
-      const Chained& chain,
-      const std::vector<int>& reads);
-  void drop_unread(const std::map<uint16_t, Chained>& chains);
   void remove(const std::vector<bool>& gone);
   BoundPasses::KeptValue* kept(size_t i);
   int64_t fetch_bytes(const Step& step) const;
@@ -121,7 +107,6 @@ class PassBuilder {
   NextRow next_row(const Step& step) const;
   void assign_fetches();
   std::vector<int> count_reads() const;
-  lang::Op op_of(const Step& step) const;
   /// Whether the register is memory that is there, not the step's own.
   static bool is_view(const Step& step) {
     return step.act == Act::Alias || step.act == Act::Accumulator ||
@@ -181,7 +166,6 @@ class PassBuilder {
   std::vector<int> read_; // accesses of inputs that the pass reads
   std::vector<bool> raw_; // registers that are an input as it is stored
   std::vector<bool> picked_; // those that loops pick
-  std::map<uint16_t, lang::Op> joined_; // slow operation of a joined step
 };
 
 } // namespace zmlx::backend::cpu

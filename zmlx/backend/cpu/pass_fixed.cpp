@@ -134,7 +134,7 @@ void PassBuilder::find_runs(Step& pick) const {
 int PassBuilder::windows_of(const Step& pick) {
   const Fixed& fixed = fixed_[pick.in[0]];
   const lang::Type stored = bound_.accesses_[pick.access].type();
-  if (!assembles() || !assembles(stored) || fixed.row < 0 ||
+  if (!binding_.assemble || !assembles(stored) || fixed.row < 0 ||
       pick.type != lang::Type::I32 || pick.own_stride != 1) {
     return -1;
   }

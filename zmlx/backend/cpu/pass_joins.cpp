@@ -33,11 +33,6 @@ bool is_slow(Op op) {
   }
 }
 
-Op PassBuilder::op_of(const Step& step) const {
-  const auto joined = joined_.find(step.to);
-  return joined == joined_.end() ? pass_.code[step.to].op : joined->second;
-}
-
 std::vector<int> PassBuilder::count_reads() const {
   std::vector<int> reads(pass_.code.size());
   for (const Step& step : plan_.block) {
@@ -45,69 +40,15 @@ std::vector<int> PassBuilder::count_reads() const {
       reads[step.in[k]]++;
     }
   }
-  const auto count = [&](const auto& reader) {
-    for (int k = 0; k < reader.operands; ++k) {
-      reads[reader.in[k]]++;
+  const auto count = [&](const auto& plans) {
+    for (const auto& plan : plans) {
+      reads[plan.value]++;
     }
-    reads[reader.value] += reader.joined ? 0 : 1;
   };
-  for (const auto& reduction : plan_.reductions) {
-    count(reduction);
-  }
-  for (const auto& add : plan_.adds) {
-    count(add);
-  }
-  for (const auto& store : plan_.stores) {
-    reads[store.value]++;
-  }
+  count(plan_.reductions);
+  count(plan_.adds);
+  count(plan_.stores);
   return reads;
-}
-
-// sigmoid(x) * x * u is one loop instead of three: while it computes, memory
-// brings what it multiplies with.
-void PassBuilder::join_factors() {
-  const auto reads = count_reads();
-  std::vector<int> step_of(pass_.code.size(), -1);
-  std::vector<int> factors(plan_.block.size());
-  std::vector<bool> gone(plan_.block.size());
-  for (size_t n = 0; n < plan_.block.size(); ++n) {
-    Step& step = plan_.block[n];
-    step_of[step.to] = static_cast<int>(n);
-    const auto& instruction = pass_.code[step.to];
-    if (step.act != Act::Compute || instruction.op != Op::Mul ||
-        instruction.type != Type::F32) {
-      continue;
-    }
-    for (int k = 0; k < 2; ++k) {
-      const uint16_t reg = step.in[k];
-      const int before = step_of[reg];
-      if (before < 0 || reads[reg] != 1 || factors[before] == 2) {
-        continue;
-      }
-      const Step& slow = plan_.block[before];
-      const int own = factors[before] + 1;
-      const auto compute = slow.act == Act::Compute && slow.kept < 0
-          ? find_times(op_of(slow), own)
-          : nullptr;
-      if (!compute) {
-        continue;
-      }
-      Step joined = slow;
-      joined.to = step.to;
-      for (int f = own; f < 3; ++f) { // the last fills what is not read
-        joined.in[f] = step.in[1 - k];
-        joined.mask[f] = step.mask[1 - k];
-      }
-      joined.operands = own + 1;
-      joined.compute = compute;
-      joined_[step.to] = op_of(slow);
-      factors[n] = own;
-      gone[before] = true;
-      step = joined;
-      break;
-    }
-  }
-  remove(gone);
 }
 
 void PassBuilder::remove(const std::vector<bool>& gone) {
@@ -118,33 +59,6 @@ void PassBuilder::remove(const std::vector<bool>& gone) {
     }
   }
   plan_.block = std::move(left);
-}
-
-// exp(a - b), as in every softmax, is one loop.
-void PassBuilder::join_differences() {
-  const auto reads = count_reads();
-  std::vector<int> step_of(pass_.code.size(), -1);
-  std::vector<bool> gone(plan_.block.size());
-  for (size_t n = 0; n < plan_.block.size(); ++n) {
-    Step& step = plan_.block[n];
-    step_of[step.to] = static_cast<int>(n);
-    const int before = step_of[step.in[0]];
-    if (step.act != Act::Compute || joined_.contains(step.to) ||
-        pass_.code[step.to].type != Type::F32 ||
-        pass_.code[step.to].op != Op::Exp || before < 0) {
-      continue;
-    }
-    const Step& sub = plan_.block[before];
-    if (sub.act == Act::Compute && sub.kept < 0 && reads[sub.to] == 1 &&
-        !joined_.contains(sub.to) && pass_.code[sub.to].op == Op::Sub) {
-      step.compute = find_exp_of_difference();
-      step.in = sub.in;
-      step.mask = sub.mask;
-      step.operands = 2;
-      gone[before] = true;
-    }
-  }
-  remove(gone);
 }
 
 // Where the next row of an input lies, and who reads it.
@@ -197,7 +111,9 @@ void PassBuilder::assign_fetches() {
   Step* fetcher = nullptr;
   for (Step& step : plan_.block) {
     if (step.act == Act::Compute &&
-        (!fetcher || (is_slow(op_of(step)) && !is_slow(op_of(*fetcher))))) {
+        (!fetcher ||
+         (is_slow(pass_.code[step.to].op) &&
+          !is_slow(pass_.code[fetcher->to].op)))) {
       fetcher = &step;
     }
   }

@@ -372,7 +372,7 @@ void PassBuilder::draft_fetches(Draft& draft) {
 }
 
 bool PassBuilder::make_loops() {
-  if (!assembles()) {
+  if (!binding_.assemble) {
     return false;
   }
   const auto steps = plan_.block;
@@ -410,9 +410,12 @@ bool PassBuilder::draft_loops() {
       continue;
     }
     draft_fetches(draft);
-    draft.plan.code = assemble(draft.plan.loop);
-    if (!draft.plan.code || draft.plan.pointers.size() > kMaxPointers ||
+    if (!fits(draft.plan.loop) || draft.plan.pointers.size() > kMaxPointers ||
         draft.plan.reductions.size() > kMaxPartials) {
+      return false;
+    }
+    draft.plan.code = assemble(draft.plan.loop);
+    if (!draft.plan.code) {
       return false;
     }
     drafts.push_back(std::move(draft));

@@ -93,12 +93,7 @@ void PassBuilder::assign_registers() {
   for (const auto& store : stores_) {
     last[store.value] = kEnd;
   }
-  const auto read_last = [&](const auto& reader) {
-    for (int k = 0; k < reader.operands; ++k) {
-      last[reader.in[k]] = kEnd;
-    }
-    last[reader.value] = kEnd;
-  };
+  const auto read_last = [&](const auto& reader) { last[reader.value] = kEnd; };
   std::for_each(plan_.reductions.begin(), plan_.reductions.end(), read_last);
   std::for_each(plan_.adds.begin(), plan_.adds.end(), read_last);
   struct Slot {

@@ -116,6 +116,10 @@ bool PassBuilder::place_sum(const lang::Store& store) {
   }
   plan.real = lang::is_float(type);
   plan.add = find_accumulate(type);
+  if (type == Type::F32) {
+    plan.add_floats =
+        find_operation({.op = Op::Add, .type = type}, {type, type});
+  }
   plan.reduce = find_reduction(Op::Sum, type);
   plan_.adds.push_back(plan);
   return true;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "zmlx/backend/cpu/access.h"
@@ -44,6 +45,9 @@ struct Binding {
   /// For each output, whether its stores are added up in RowValues::sums; none:
   /// no output is.
   std::vector<bool> sums = {};
+  /// Whether loops are assembled. Where the machine does not run them, the
+  /// passes must not be run either.
+  bool assemble = assembles();
 };
 
 /// What one run reads and writes beside the arrays.
@@ -54,14 +58,6 @@ struct RowValues {
   /// and the places after it.
   void* const* sums = nullptr;
   int64_t* named = nullptr; // kNamedOutput
-};
-
-/// The registers that something reads, and the chain it makes of them.
-struct Chained {
-  int operands = 0;
-  std::array<uint16_t, kMaxOperands> in{};
-  std::array<size_t, kMaxOperands> mask{};
-  Chain chain;
 };
 
 /// Passes of a vector program with everything resolved: which function, which
@@ -136,6 +132,8 @@ class BoundPasses {
   bool overlaps() const {
     return overlap_.code != nullptr;
   }
+  /// The loops and their code, for people to read; empty where there are none.
+  std::string listing() const;
   /// Whether machine code goes from row to row itself.
   bool loops_rows() const {
     return row_loop_ >= 0;
@@ -196,9 +194,12 @@ class BoundPasses {
     std::vector<NextRow> next_rows; // of inputs that another pass reads too
   };
 
-  struct Step : Chained {
+  struct Step {
     Act act = Act::Compute;
     uint16_t to = 0; // register
+    int operands = 0;
+    std::array<uint16_t, kMaxOperands> in{}; // registers
+    std::array<size_t, kMaxOperands> mask{};
     std::array<uint16_t, kMaxFetches> fetch{}; // registers that are streams
     std::array<int64_t, kMaxFetches> fetch_bytes{}; // ahead of the register
     int fetches = 0;
@@ -231,7 +232,7 @@ class BoundPasses {
     int64_t size; // bytes of an element
   };
 
-  struct AddPlan : Chained {
+  struct AddPlan {
     uint16_t value = 0;
     size_t value_mask = 0;
     int output = 0;
@@ -240,12 +241,11 @@ class BoundPasses {
     bool real = false; // sums are doubles
     AccumulateOp add = nullptr; // along
     ReduceOp reduce{}; // else
-    BlockOp joined = nullptr; // float32 values, as a chain
-    BlockOp joined_floats = nullptr; // the same into floats
+    BlockOp add_floats = nullptr; // float32 values along, to float sums
     bool in_loop = false;
   };
 
-  struct Reduce : Chained {
+  struct Reduce {
     uint16_t value = 0;
     size_t value_mask = 0;
     int slot = 0;
@@ -253,7 +253,6 @@ class BoundPasses {
     bool arg = false; // gives a place
     lang::Type type = lang::Type::F32; // register type of the value
     int64_t fetch_bytes = 0; // ahead of the register; 0: nothing
-    BlockOp joined = nullptr; // of a value that is never stored
     bool in_loop = false;
   };
 
@@ -346,8 +345,6 @@ class BoundPasses {
   void run_step(const Step& step, const PassPlan& pass, Running& now)
       const noexcept;
   void compute(const Step& step, void* to, Running& now) const noexcept;
-  BlockArgs block_args(const Chained& reads, void* to, const Running& now)
-      const noexcept;
   void run_loop(const LoopPlan& loop, const PassPlan& pass, Running& now)
       const noexcept;
   void* pointer_of(const Pointer& pointer, Partial* partials, Running& now)

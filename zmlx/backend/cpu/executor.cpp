@@ -4,11 +4,11 @@
 
 #include <fmt/format.h>
 
-#include "zmlx/backend/cpu/faults.h"
 #include "zmlx/backend/cpu/passes.h"
-#include "zmlx/backend/cpu/space.h"
-#include "zmlx/backend/cpu/store_groups.h"
 #include "zmlx/backend/cpu/sums.h"
+#include "zmlx/backend/faults.h"
+#include "zmlx/backend/space.h"
+#include "zmlx/backend/store_groups.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/kernel.h"
 
@@ -127,7 +127,7 @@ class VectorExecutable : public Executable {
         base_(without_row_sums(program)),
         row_sums_(row_sum_groups(program)),
         walk_(walk_of(program)),
-        can_fault_(cpu::can_fault(program)) {}
+        can_fault_(backend::can_fault(program)) {}
 
   std::unique_ptr<Launch> bind(
       std::span<const View> inputs,

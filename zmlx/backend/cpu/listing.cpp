@@ -3,9 +3,9 @@
 
 #include "zmlx/backend/cpu/executor.h"
 #include "zmlx/backend/cpu/passes.h"
-#include "zmlx/backend/cpu/space.h"
-#include "zmlx/backend/cpu/store_groups.h"
-#include "zmlx/lang/kernel.h"
+#include "zmlx/backend/space.h"
+#include "zmlx/backend/store_groups.h"
+#include "zmlx/lang/space.h"
 
 namespace zmlx::backend::cpu {
 namespace {

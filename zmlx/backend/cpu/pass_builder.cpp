@@ -1,6 +1,7 @@
 #include "zmlx/backend/cpu/pass_builder.h"
 
 #include "zmlx/backend/cpu/scalar.h"
+#include "zmlx/backend/faults.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/space.h"
 

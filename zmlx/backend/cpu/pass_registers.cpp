@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "zmlx/backend/cpu/pass_builder.h"
-#include "zmlx/backend/cpu/store_groups.h"
+#include "zmlx/backend/store_groups.h"
 
 namespace zmlx::backend::cpu {
 

@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "zmlx/backend/cpu/access.h"
-#include "zmlx/backend/cpu/faults.h"
+#include "zmlx/backend/cpu/fault_cell.h"
 #include "zmlx/backend/cpu/loop/loop.h"
 #include "zmlx/backend/cpu/vector.h"
+#include "zmlx/backend/store_groups.h"
 
 namespace zmlx::backend::cpu {
 
@@ -29,10 +30,8 @@ inline constexpr size_t kMaxPointers = 64; // of a loop
 inline constexpr size_t kMaxPartials = 4; // reductions of a loop
 inline constexpr int64_t kMaxStages = 3; // rows that run at once
 
-/// Outputs of stores that are no arrays: a float32 row, and the number of the
-/// row that a sum adds to (RowValues::named).
+/// Output of a store that is no array but a float32 row, RowValues::out.
 inline constexpr int kRowOutput = -1;
-inline constexpr int kNamedOutput = -2;
 
 /// What passes are bound to.
 struct Binding {
@@ -321,7 +320,7 @@ class BoundPasses {
   struct Running; // what one run() knows
 
   void choose_row_loop();
-  Access::Stretch stretch_of(const Pointer& pointer, const Running& now)
+  MergedAxes::Stretch stretch_of(const Pointer& pointer, const Running& now)
       const noexcept;
   void run_row_loop(int64_t first, int64_t end, Running& now) const noexcept;
 

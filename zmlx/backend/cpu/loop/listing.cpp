@@ -3,6 +3,7 @@
 
 #if ZMLX_ASSEMBLES
 #include <algorithm>
+#include <cctype>
 #include <span>
 
 #include <fmt/ranges.h>
@@ -17,13 +18,16 @@ using Kind = Loop::Value::Kind;
 
 std::string operation_text(const Loop::Value& value) {
   const auto& it = value.instruction;
-  std::string text(lang::name_of(it.op));
+  const std::string name(lang::name_of(it.op));
   if (it.op == lang::Op::As || it.op == lang::Op::Cast) {
     const auto to = it.op == lang::Op::As ? it.rounded : it.type;
-    text += fmt::format(" {}", lang::name_of(to));
+    return fmt::format("{}({}, v{})", name, lang::name_of(to), value.in[0]);
   }
   const std::span in(value.in.data(), lang::arity(it.op));
-  return fmt::format("{} of v{}", text, fmt::join(in, ", v"));
+  const bool sign = std::ispunct(static_cast<unsigned char>(name[0])) != 0;
+  return sign && in.size() == 2
+      ? fmt::format("v{} {} v{}", in[0], name, in[1])
+      : fmt::format("{}(v{})", name, fmt::join(in, ", v"));
 }
 
 std::string value_text(const Loop::Value& value) {

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <utility>
 
-#include "zmlx/backend/cpu/faults.h"
 #include "zmlx/backend/cpu/row_runner.h"
+#include "zmlx/backend/faults.h"
 #include "zmlx/backend/stages/product/cpu_multiply.h"
 #include "zmlx/backend/stages/scratch.h"
 #include "zmlx/base/errors.h"
@@ -343,7 +343,7 @@ class ProductExecutable : public Executable {
     return std::make_unique<ProductLaunch>(program_, inputs, outputs);
   }
   bool can_fault() const override {
-    return cpu::can_fault(program_);
+    return backend::can_fault(program_);
   }
 
  private:

@@ -1,6 +1,6 @@
-#include "zmlx/backend/cpu/faults.h"
+#include "zmlx/backend/faults.h"
 
-namespace zmlx::backend::cpu {
+namespace zmlx::backend {
 
 using lang::Op;
 
@@ -45,4 +45,4 @@ bool can_fault(const lang::Program& program) {
   return can_fault(program.store);
 }
 
-} // namespace zmlx::backend::cpu
+} // namespace zmlx::backend

@@ -100,12 +100,9 @@ void PassBuilder::build() {
   add_reductions();
   place_stores();
   drop_dead();
-  const bool loops = make_loops();
+  make_loops();
   place_direct();
   assign_registers();
-  if (!loops) {
-    assign_fetches();
-  }
   free_fixed(first_fixed);
   bound_.passes_.push_back(std::move(plan_));
 }

@@ -9,6 +9,30 @@ namespace zmlx::backend::cpu {
 
 using lang::Type;
 
+namespace {
+
+// Operations that compute for longer than their operands take to arrive.
+bool is_slow(lang::Op op) {
+  using lang::Op;
+  switch (op) {
+    case Op::Exp:
+    case Op::Expm1:
+    case Op::Log:
+    case Op::Log1p:
+    case Op::Sin:
+    case Op::Cos:
+    case Op::Tanh:
+    case Op::Sigmoid:
+    case Op::Erf:
+    case Op::Pow:
+      return true;
+    default:
+      return false;
+  }
+}
+
+} // namespace
+
 // Values of a row that cost more to make again than to keep in L2.
 void BoundPasses::choose_kept(std::span<const lang::Pass> passes) {
   const int64_t bytes = (width_ * 4 + 63) / 64 * 64;

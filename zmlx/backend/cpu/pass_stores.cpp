@@ -70,6 +70,24 @@ void PassBuilder::place_stores() {
   }
 }
 
+std::vector<int> PassBuilder::count_reads() const {
+  std::vector<int> reads(pass_.code.size());
+  for (const Step& step : plan_.block) {
+    for (int k = 0; k < step.operands; ++k) {
+      reads[step.in[k]]++;
+    }
+  }
+  const auto count = [&](const auto& plans) {
+    for (const auto& plan : plans) {
+      reads[plan.value]++;
+    }
+  };
+  count(plan_.reductions);
+  count(plan_.adds);
+  count(plan_.stores);
+  return reads;
+}
+
 void PassBuilder::place_direct() {
   const auto reads = count_reads();
   for (size_t store = 0; store < plan_.stores.size(); ++store) {

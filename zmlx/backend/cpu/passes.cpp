@@ -215,10 +215,8 @@ void BoundPasses::reduce(const PassPlan& pass, Running& now) const noexcept {
       continue;
     }
     Accumulator* into = &now.partial[i];
-    ReduceArgs args{into, now.where[r.value], r.value_mask, now.n, now.at};
-    if (r.fetch_bytes != 0) {
-      args.fetch = static_cast<const std::byte*>(args.in) + r.fetch_bytes;
-    }
+    const ReduceArgs args{
+        into, now.where[r.value], r.value_mask, now.n, now.at};
     if (r.arg && pass.backwards) {
       add_before(r.op, r.type, args);
     } else {
@@ -338,12 +336,7 @@ void BoundPasses::compute(const Step& step, void* to, Running& now)
   for (size_t k = 0; k < kMaxOperands; ++k) {
     args.in[k] = now.where[step.in[k]];
   }
-  args.fetches = step.fetches;
   args.stream = step.stream;
-  for (int k = 0; k < step.fetches; ++k) {
-    args.fetch[k] = static_cast<const std::byte*>(now.where[step.fetch[k]]) +
-        step.fetch_bytes[k];
-  }
   step.compute(args);
 }
 

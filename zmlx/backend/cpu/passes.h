@@ -199,16 +199,12 @@ class BoundPasses {
     int operands = 0;
     std::array<uint16_t, kMaxOperands> in{}; // registers
     std::array<size_t, kMaxOperands> mask{};
-    std::array<uint16_t, kMaxFetches> fetch{}; // registers that are streams
-    std::array<int64_t, kMaxFetches> fetch_bytes{}; // ahead of the register
-    int fetches = 0;
     int64_t kept = -1; // bytes of the row's memory before its first place
     BlockOp compute = nullptr;
     LoadOp load = nullptr;
     LoadOp run = nullptr; // Pick: of places that follow each other
     int runs = -1; // Pick: of which `runs_`, where the places are fixed
     int windows = -1; // Pick: which `windows_` loops may read it by
-    bool inside = false; // Pick: at fixed int32 places that are all there
     ScanOp scan = nullptr;
     int carry = 0; // Scan: which running sum
     int access = -1; // Load, Alias, Pick, Take; Accumulator: its number
@@ -251,7 +247,6 @@ class BoundPasses {
     ReduceOp op{};
     bool arg = false; // gives a place
     lang::Type type = lang::Type::F32; // register type of the value
-    int64_t fetch_bytes = 0; // ahead of the register; 0: nothing
     bool in_loop = false;
   };
 

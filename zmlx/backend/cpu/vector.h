@@ -23,9 +23,6 @@ lang::Type register_type(lang::Type compute);
 /// may be loaded from it.
 inline constexpr size_t kUniformLanes = 16;
 
-/// Streams that one operation may fetch for the next block.
-inline constexpr int kMaxFetches = 4;
-
 /// What one operation may read.
 inline constexpr size_t kMaxOperands = 3;
 
@@ -38,10 +35,6 @@ struct BlockArgs {
   std::array<const void*, kMaxOperands> in;
   std::array<size_t, kMaxOperands> mask;
   size_t n;
-  /// Memory that the next block will read, to be fetched while this one is
-  /// computed: as many elements from each as there are here.
-  std::array<const void*, kMaxFetches> fetch;
-  int fetches = 0;
   /// Asks for stores that pass the caches by; `out` is then 64-byte aligned.
   bool stream = false;
 };
@@ -84,8 +77,6 @@ struct ReduceArgs {
   size_t mask;
   size_t n;
   int64_t first; // the place of element 0 in the row
-  /// Memory that the next block will read, or null.
-  const void* fetch = nullptr;
 };
 struct ReduceOp {
   void (*start)(Accumulator&) noexcept = nullptr;

@@ -96,11 +96,19 @@ std::vector<lang::Shape> case_shapes(
 
 // Rows of a usual length.
 std::vector<lang::Shape> formula_shapes(const lang::Body& body) {
+  constexpr int64_t kRows = 64, kWidth = 1024;
   std::vector<lang::Shape> shapes;
   for (const auto& input : body.inputs) {
-    shapes.push_back(
-        input.role == lang::Role::Scalar ? lang::Shape{}
-                                         : lang::Shape{64, 1024});
+    switch (input.role) {
+      case lang::Role::Scalar:
+        shapes.emplace_back();
+        break;
+      case lang::Role::EachRow:
+        shapes.push_back({kRows});
+        break;
+      default:
+        shapes.push_back({kRows, kWidth});
+    }
   }
   return shapes;
 }

@@ -9,8 +9,10 @@
 #include "cli/command.h"
 #include "cli/kernel_facts.h"
 #include "cli/output.h"
+#include "zmlx/backend/backend.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/base/text.h"
+#include "zmlx/lang/lower.h"
 #include "zmlx/lang/parse.h"
 #include "zmlx/op/op.h"
 
@@ -25,6 +27,7 @@ struct ShowOptions {
   std::vector<std::string> attributes; // "bits=4"
   std::string type = "float32";
   bool gradient = false;
+  bool assembly = false;
   bool json = false;
 };
 
@@ -76,25 +79,61 @@ struct Shown {
   std::string summary;
   lang::Body body;
   std::map<std::string, lang::Fill> fills;
+  std::vector<lang::Shape> shapes; // whose code --asm prints; none: no case
 };
+
+// Those of the first case with these attributes, if any.
+std::vector<lang::Shape> case_shapes(
+    const lang::Define& defined,
+    const lang::Attributes& attributes) {
+  for (const auto& it : defined.listed_cases()) {
+    if (it.attributes == attributes) {
+      return it.shapes;
+    }
+  }
+  return {};
+}
+
+// Rows of a usual length.
+std::vector<lang::Shape> formula_shapes(const lang::Body& body) {
+  constexpr int64_t kRows = 64, kWidth = 1024;
+  std::vector<lang::Shape> shapes;
+  for (const auto& input : body.inputs) {
+    switch (input.role) {
+      case lang::Role::Scalar:
+        shapes.emplace_back();
+        break;
+      case lang::Role::EachRow:
+        shapes.push_back({kRows});
+        break;
+      default:
+        shapes.push_back({kRows, kWidth});
+    }
+  }
+  return shapes;
+}
 
 Shown find(const ShowOptions& o) {
   const bool formula = !o.inputs.empty() || !o.scalars.empty();
   if (is_name(o.what) && !formula) {
     const auto& kernel = op::find_op(o.what);
-    const auto defined = kernel.define(attributes_of(o.attributes));
-    return {kernel.name(), kernel.summary(), defined.body(), defined.fills()};
+    const auto attributes = attributes_of(o.attributes);
+    const auto defined = kernel.define(attributes);
+    return {
+        kernel.name(),
+        kernel.summary(),
+        defined.body(),
+        defined.fills(),
+        case_shapes(defined, attributes)};
   }
   if (!o.attributes.empty()) {
     throw user_error("--with: a formula has no attributes");
   }
   const auto arrays =
       o.inputs.empty() ? std::vector<std::string>{"x"} : o.inputs;
-  return {
-      "formula",
-      "",
-      lang::parse(o.what, lang::formula_inputs(arrays, o.scalars)),
-      {}};
+  const auto body =
+      lang::parse(o.what, lang::formula_inputs(arrays, o.scalars));
+  return {"formula", "", body, {}, formula_shapes(body)};
 }
 
 nlohmann::ordered_json to_json(const Facts& facts, bool with_program) {
@@ -167,11 +206,36 @@ void print_text(
   write(stdout, text);
 }
 
+std::string assembly_of(
+    const Shown& shown,
+    const std::vector<lang::Type>& types,
+    const Facts& facts) {
+  std::string why;
+  const auto program = lang::lower(shown.body, types, &why);
+  if (!program || facts.cpu != "runs") {
+    return fmt::format("Nothing is assembled: {}.\n", facts.cpu);
+  }
+  if (shown.shapes.size() != types.size()) {
+    return "Nothing is listed: no case of the kernel has these attributes.\n";
+  }
+  const auto* peer = backend::find_peer(mlx::core::Device::cpu);
+  return peer->listing(
+      *program, shown.shapes, lang::infer_shapes(shown.body, shown.shapes));
+}
+
 int run_show(const ShowOptions& o) {
   const auto shown = find(o);
   const auto types = input_types(shown.body, shown.fills, type_named(o.type));
   const auto facts = facts_of(shown.body, types);
   const auto gradients = gradients_of(shown.body, types);
+  if (o.assembly) {
+    const auto text = assembly_of(shown, types, facts);
+    write(
+        stdout,
+        o.json ? nlohmann::ordered_json{{"assembly", text}}.dump(2) + "\n"
+               : text);
+    return exit_ok;
+  }
   (o.json ? print_json : print_text)(o, shown, facts, gradients);
   return exit_ok;
 }
@@ -195,6 +259,8 @@ const CommandRegistration command({
           ->capture_default_str();
       app.add_flag(
           "--gradient", o->gradient, "Print the gradients' programs too");
+      app.add_flag(
+          "--asm", o->assembly, "Print the machine code of its loops instead");
       app.add_flag("--json", o->json, "Print one JSON document");
       return [o] { return run_show(*o); };
     },

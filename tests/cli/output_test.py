@@ -179,6 +179,14 @@ class Output(Case):
         self.assertIn("gradient of a: stage", out)
         self.assertIn("gradient of b: stage", out)
 
+    def test_show_the_code_of_loops(self):
+        listed = r"loop of pass 0\n  v0 is float32 of memory 0\n(.*\n)+  \d+ bytes of code\n(.*\n)+"
+        for what in (["swiglu"], ["softmax"], ["x * sin(x)"], ["take(table, ids) * x", "--inputs", "table,ids,x"]):
+            out, err = self.succeeds("show", *what, "--asm")
+            self.assertRegex(out, rf"^({listed}|Nothing is assembled: .*\.\n)$")
+            self.assertEqual(err, "")
+            self.assertEqual(self.document("show", *what, "--asm"), {"assembly": out})
+
     def test_check_of_two_kernels(self):
         path = self.root / "support.csv"
         got = self.document("check", "silu", "add", "silu", "--csv", path)

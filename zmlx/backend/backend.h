@@ -180,6 +180,12 @@ class Peer {
       const lang::Program& program) const = 0;
   virtual std::shared_ptr<const Executable> compile(
       const lang::Program& program) const = 0;
+  /// The code that arrays of these shapes are computed by, for people to read;
+  /// one sentence with the reason where there is none to show.
+  virtual std::string listing(
+      const lang::Program& program,
+      std::span<const lang::Shape> inputs,
+      std::span<const lang::Shape> outputs) const = 0;
   /// `scratch` is memory that means nothing before and after a run, but for
   /// what `kept` lists. InternalError for executables of another peer and for
   /// views that do not fit them.

@@ -402,6 +402,12 @@ inline Memories floats(const Loop& loop, size_t n = 1000) {
   return memories;
 }
 
+/// For tests that assemble loops without running them.
+#define ZMLX_NEEDS_ASSEMBLER()                               \
+  if (!ZMLX_ASSEMBLES) {                                     \
+    GTEST_SKIP() << "no assembler for this kind of machine"; \
+  }
+
 #define ZMLX_NEEDS_LOOPS()                                \
   if (!assembles()) {                                     \
     GTEST_SKIP() << "no assembled loops on this machine"; \

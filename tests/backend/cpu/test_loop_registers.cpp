@@ -1,8 +1,10 @@
 // Loops of more values, masks, memories and numbers than there are registers.
+#include <string>
 #include <vector>
 
 #include "tests/backend/cpu/block_operations.h"
 #include "tests/backend/cpu/loops.h"
+#include "zmlx/base/errors.h"
 
 namespace zmlx::backend::cpu {
 namespace {
@@ -157,8 +159,18 @@ TEST(LoopRegisters, MoreNumbersThanAreKept) {
   }
 }
 
-TEST(LoopRegisters, WhatDoesNotFitIsNotAssembled) {
-  ZMLX_NEEDS_LOOPS();
+// The message of the error that assembling a loop ends with.
+std::string assembly_error(const Loop& loop) {
+  try {
+    assemble(loop);
+  } catch (const InternalError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(LoopRegisters, WhatDoesNotFitIsKnownAndRefused) {
+  ZMLX_NEEDS_ASSEMBLER();
   LoopMaker values; // all alive at once
   std::vector<int> all;
   for (int k = 0; k < 150; ++k) {
@@ -170,27 +182,55 @@ TEST(LoopRegisters, WhatDoesNotFitIsNotAssembled) {
   for (int value : all) {
     values.store(value);
   }
-  EXPECT_FALSE(assemble(values.loop));
-  LoopMaker code; // of more bytes than there are
-  int x = code.each(Type::F32);
-  for (int k = 0; k < 2000; ++k) {
-    x = code.operation(Op::Tanh, x);
-  }
-  code.store(x);
-  EXPECT_FALSE(assemble(code.loop));
+  EXPECT_FALSE(fits(values.loop));
+  EXPECT_EQ(
+      assembly_error(values.loop),
+      "loop assembler: 450 values and 0 reductions do not fit into the "
+      "registers");
   LoopMaker masks;
   const int value = masks.each(Type::F32);
   for (int k = 0; k < 4; ++k) {
     masks.reduce(Op::MaxOf, value);
   }
-  EXPECT_FALSE(assemble(masks.loop));
+  EXPECT_FALSE(fits(masks.loop));
   LoopMaker sums;
   const int each = sums.each(Type::F32);
   for (int k = 0; k < 40; ++k) {
     sums.reduce(Op::Sum, each);
   }
-  EXPECT_FALSE(assemble(sums.loop));
-  EXPECT_FALSE(assemble(sums.loop)); // known by now
+  EXPECT_FALSE(fits(sums.loop));
+  const std::string refused =
+      "loop assembler: 1 values and 40 reductions do not fit into the "
+      "registers";
+  EXPECT_EQ(assembly_error(sums.loop), refused);
+  EXPECT_EQ(assembly_error(sums.loop), refused); // again
+}
+
+TEST(LoopRegisters, LongCodeIsAssembled) {
+  ZMLX_NEEDS_ASSEMBLER();
+  for (Op op : {Op::Tanh, Op::Sigmoid, Op::Sin, Op::Div}) {
+    SCOPED_TRACE(lang::name_of(op));
+    LoopMaker code;
+    const int x = code.each(Type::F32);
+    int last = x;
+    for (int k = 0; k < 1500; ++k) {
+      last = code.operation(op, last, op == Op::Div ? x : -1);
+    }
+    code.store(last, Type::BF16);
+    EXPECT_TRUE(fits(code.loop));
+    EXPECT_TRUE(assemble(code.loop));
+  }
+}
+
+TEST(LoopRegisters, AnOperationWithoutCodeIsAnError) {
+  ZMLX_NEEDS_ASSEMBLER();
+  LoopMaker real;
+  real.store(real.operation(Op::Log1p, real.each(Type::F32)));
+  EXPECT_EQ(assembly_error(real.loop), "loop assembler: no code for 'log1p'");
+  LoopMaker whole;
+  const int x = whole.each(Type::I32);
+  whole.store(whole.operation(Op::Mod, x, x));
+  EXPECT_EQ(assembly_error(whole.loop), "loop assembler: no code for '%'");
 }
 
 } // namespace

@@ -80,11 +80,13 @@ TEST(RowLoop, StretchesAreOfEqualDistances) {
     for (const int64_t step : {6, 30, 90}) { // rows, and more of them
       int64_t longest = 0;
       for (int64_t place = 0; place < 360; place += step) {
-        const auto [count, bytes] = access.stretch(place, step);
+        const auto [count, stride] = access.stretch(place, step);
         ASSERT_GE(count, 1);
         longest = std::max(longest, count);
         for (int64_t k = 0; k < count && place + k * step < 360; ++k) {
-          ASSERT_EQ(access.at(place + k * step), access.at(place) + k * bytes)
+          ASSERT_EQ(
+              access.at(place + k * step),
+              access.at(place) + k * stride * access.size())
               << "place " << place << ", " << k << " steps of " << step;
         }
       }

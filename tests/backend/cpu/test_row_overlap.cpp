@@ -9,7 +9,7 @@
 #include "tests/backend/cpu/oracle.h"
 #include "zmlx/backend/cpu/cpu.h"
 #include "zmlx/backend/cpu/passes.h"
-#include "zmlx/backend/cpu/space.h"
+#include "zmlx/backend/space.h"
 #include "zmlx/lang/derive.h"
 #include "zmlx/lang/functions.h"
 #include "zmlx/lang/lower.h"

@@ -1,65 +1,24 @@
 #include "zmlx/backend/cpu/access.h"
 
-#include <fmt/ranges.h>
-
 #include "zmlx/base/errors.h"
 
 namespace zmlx::backend::cpu {
 
 Access::Access(const View& view, const lang::Shape& space, const char* who)
-    : data_(pointer<char>(view.data)),
+    : MergedAxes(view, space, who),
+      data_(pointer<char>(view.data)),
       type_(view.type),
       size_(static_cast<int64_t>(lang::size_of(view.type))),
       at_(pointer<const int32_t>(view.at)),
       at_stride_(view.at_stride) {
-  const size_t rank = view.shape.size();
-  if (view.strides.size() != rank || rank > space.size()) {
-    throw internal_error(
-        "{}: shape ({}) with {} strides does not fit the space ({})",
-        who,
-        fmt::join(view.shape, ", "),
-        view.strides.size(),
-        fmt::join(space, ", "));
+  if (!data_ && !empty()) {
+    throw internal_error("{}: no memory", who);
   }
-  low_ = high_ = data_;
-  for (size_t axis = 0; axis < space.size(); ++axis) {
-    const bool has = axis + rank >= space.size();
-    const size_t own = axis + rank - space.size();
-    const int64_t extent = has ? view.shape[own] : 1;
-    if (extent != 1 && extent != space[axis]) {
-      throw internal_error(
-          "{}: shape ({}) does not broadcast to ({})",
-          who,
-          fmt::join(view.shape, ", "),
-          fmt::join(space, ", "));
-    }
-    empty_ = empty_ || extent == 0;
-    const int64_t stride = extent == 1 ? 0 : view.strides[own];
-    const int64_t reach = stride * (std::max<int64_t>(extent, 1) - 1) * size_;
-    low_ += std::min<int64_t>(reach, 0);
-    high_ += std::max<int64_t>(reach, 0);
-    if (space[axis] <= 1) {
-      continue; // an empty axis has no places to tell apart
-    }
-    if (!extent_.empty() && stride_.back() == stride * space[axis]) {
-      extent_.back() *= space[axis];
-      stride_.back() = stride;
-    } else {
-      extent_.push_back(space[axis]);
-      stride_.push_back(stride);
-    }
-  }
-  high_ += size_;
+  low_ = data_ + lowest() * size_;
+  high_ = data_ + (highest() + 1) * size_;
   if (at_) { // anywhere
     low_ = nullptr;
     high_ = reinterpret_cast<const char*>(UINTPTR_MAX);
-  }
-  if (extent_.empty()) {
-    extent_.push_back(1);
-    stride_.push_back(0);
-  }
-  if (!data_ && !empty_) {
-    throw internal_error("{}: no memory", who);
   }
 }
 

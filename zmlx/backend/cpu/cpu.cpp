@@ -98,6 +98,13 @@ class CpuPeer : public Peer {
     return cpu::compile(program);
   }
 
+  std::string listing(
+      const lang::Program& program,
+      std::span<const lang::Shape> inputs,
+      std::span<const lang::Shape> outputs) const override {
+    return cpu::listing(program, inputs, outputs);
+  }
+
   std::unique_ptr<Sequence> sequence(
       std::vector<SequenceItem> items,
       const Memory& /*scratch*/,

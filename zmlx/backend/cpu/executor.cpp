@@ -4,11 +4,11 @@
 
 #include <fmt/format.h>
 
-#include "zmlx/backend/cpu/faults.h"
 #include "zmlx/backend/cpu/passes.h"
-#include "zmlx/backend/cpu/space.h"
-#include "zmlx/backend/cpu/store_groups.h"
 #include "zmlx/backend/cpu/sums.h"
+#include "zmlx/backend/faults.h"
+#include "zmlx/backend/space.h"
+#include "zmlx/backend/store_groups.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/kernel.h"
 #include "zmlx/lang/operations.h"
@@ -126,17 +126,8 @@ class VectorExecutable : public Executable {
   explicit VectorExecutable(const lang::Program& program)
       : Executable(program),
         base_(without_row_sums(program)),
-        row_sums_(row_sum_groups(program)) {
-    // Runs of places that cross rows cannot give one value a row.
-    const bool by_row = std::find(
-                            program.roles.begin(),
-                            program.roles.end(),
-                            lang::Role::EachRow) != program.roles.end() ||
-        std::any_of(program.row.passes[0].stores.begin(),
-                    program.row.passes[0].stores.end(),
-                    [](const lang::Store& s) { return s.one_a_row; });
-    walk_ = program.stage == Stage::Map && !by_row ? Walk::Flat : Walk::Rows;
-  }
+        row_sums_(row_sum_groups(program)),
+        walk_(walk_of(program)) {}
 
   std::unique_ptr<Launch> bind(
       std::span<const View> inputs,
@@ -211,6 +202,15 @@ bool is_leaf(Op op) {
 }
 
 } // namespace
+
+// Runs of places that cross rows cannot give one value a row.
+Walk walk_of(const lang::Program& program) {
+  const auto one_a_row = [](const lang::Store& s) { return s.one_a_row; };
+  const bool by_row =
+      std::ranges::count(program.roles, lang::Role::EachRow) > 0 ||
+      std::ranges::any_of(program.row.passes[0].stores, one_a_row);
+  return program.stage == Stage::Map && !by_row ? Walk::Flat : Walk::Rows;
+}
 
 std::optional<std::string> vector_unsupported(const lang::Program& program) {
   if (program.row.slots > kMaxSlots) {

@@ -2,11 +2,22 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "zmlx/backend/cpu/launch.h"
+#include "zmlx/backend/cpu/passes.h"
 
 namespace zmlx::backend::cpu {
+
+/// How the places of a map or of rows are run.
+Walk walk_of(const lang::Program& program);
+
+/// As Peer::listing.
+std::string listing(
+    const lang::Program& program,
+    std::span<const lang::Shape> inputs,
+    std::span<const lang::Shape> outputs);
 
 /// Why Stage::Map or Stage::Row of this program cannot run, if it cannot.
 std::optional<std::string> vector_unsupported(const lang::Program& program);

@@ -1,16 +1,16 @@
 #include "zmlx/backend/cpu/launch.h"
 
-#include "zmlx/backend/cpu/faults.h"
 #include "zmlx/backend/cpu/pool.h"
 #include "zmlx/backend/cpu/runner.h"
 #include "zmlx/backend/effects.h"
+#include "zmlx/backend/faults.h"
 
 namespace zmlx::backend::cpu {
 
 Executable::Executable(lang::Program program)
     : program_(std::move(program)),
       effects_(effects_of(program_)),
-      can_fault_(cpu::can_fault(program_)),
+      can_fault_(backend::can_fault(program_)),
       runner_(std::make_unique<Runner>()) {}
 
 Executable::~Executable() = default;

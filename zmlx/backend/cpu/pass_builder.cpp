@@ -1,6 +1,7 @@
 #include "zmlx/backend/cpu/pass_builder.h"
 
 #include "zmlx/backend/cpu/scalar.h"
+#include "zmlx/backend/faults.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/space.h"
 
@@ -99,17 +100,9 @@ void PassBuilder::build() {
   add_reductions();
   place_stores();
   drop_dead();
-  const bool loops = make_loops();
-  if (!loops) {
-    join_factors();
-    join_differences();
-    make_chains();
-  }
+  make_loops();
   place_direct();
   assign_registers();
-  if (!loops) {
-    assign_fetches();
-  }
   free_fixed(first_fixed);
   bound_.passes_.push_back(std::move(plan_));
 }

@@ -28,9 +28,6 @@ inline constexpr size_t kRowMemory = kMaxSlots * 8 * kUniformLanes +
     kMaxCode * sizeof(uint64_t) + kMaxCode * 8 * kUniformLanes +
     kMaxCode * 8 * kMinBlock + kVectorBytes + kKeptBytes;
 
-/// Operations that compute for longer than their operands take to arrive.
-bool is_slow(lang::Op op);
-
 /// Resolves one pass of a program; used by BoundPasses while it is made.
 class PassBuilder {
  public:
@@ -66,7 +63,7 @@ class PassBuilder {
   bool place_sum(const lang::Store& store);
   void place_store(const lang::Store& store, BoundPasses::StorePlan& plan);
   void assign_registers();
-  bool make_loops();
+  void make_loops();
   struct Phases;
   struct Draft;
   struct Sinks;
@@ -96,32 +93,13 @@ class PassBuilder {
       const std::vector<bool>& apart);
   BoundPasses::Pointer pointer_to(uint16_t reg);
   Step* step_of(uint16_t reg);
-  void join_factors();
-  void join_differences();
-  void make_chains();
-  bool links(const Step& step) const;
-  Chained chain_of(
-      const Step& step,
-      const std::map<uint16_t, Chained>& chains,
-      const std::vector<int>& reads);
-  bool may_move(
-      uint16_t reg,
-      int own_reads,
-      const Chained& chain,
-      const std::vector<int>& reads);
-  void drop_unread(const std::map<uint16_t, Chained>& chains);
-  void remove(const std::vector<bool>& gone);
   BoundPasses::KeptValue* kept(size_t i);
-  int64_t fetch_bytes(const Step& step) const;
   struct NextRow {
-    int64_t bytes = 0; // to it, where other passes read the row too
-    bool last = false; // no later pass reads this one
-    bool streams = false; // this pass alone reads the input
+    int64_t bytes = 0; // to it; 0: other passes do not read the row
+    bool last = false; // no later pass reads this row
   };
   NextRow next_row(const Step& step) const;
-  void assign_fetches();
   std::vector<int> count_reads() const;
-  lang::Op op_of(const Step& step) const;
   /// Whether the register is memory that is there, not the step's own.
   static bool is_view(const Step& step) {
     return step.act == Act::Alias || step.act == Act::Accumulator ||
@@ -181,7 +159,6 @@ class PassBuilder {
   std::vector<int> read_; // accesses of inputs that the pass reads
   std::vector<bool> raw_; // registers that are an input as it is stored
   std::vector<bool> picked_; // those that loops pick
-  std::map<uint16_t, lang::Op> joined_; // slow operation of a joined step
 };
 
 } // namespace zmlx::backend::cpu

@@ -104,8 +104,8 @@ void PassBuilder::put_constant(
   plan_.places.push_back({reg, BoundPasses::Place::Part::Constant, number});
 }
 
-// What is known of places that are the same in every row: that none is outside,
-// and the runs in which they mostly follow each other.
+// The runs in which places follow each other that are the same in every row, if
+// all are inside and the runs are long.
 void PassBuilder::find_runs(Step& pick) const {
   const Fixed& fixed = fixed_[pick.in[0]];
   if (fixed.row < 0 || pick.type != lang::Type::I32) {
@@ -123,7 +123,6 @@ void PassBuilder::find_runs(Step& pick) const {
     }
     runs.back().end = i + 1;
   }
-  pick.inside = true;
   if (static_cast<int64_t>(runs.size()) * kRunPlaces <= bound_.width_) {
     pick.runs = static_cast<int>(bound_.runs_.size());
     bound_.runs_.push_back(std::move(runs));
@@ -134,7 +133,7 @@ void PassBuilder::find_runs(Step& pick) const {
 int PassBuilder::windows_of(const Step& pick) {
   const Fixed& fixed = fixed_[pick.in[0]];
   const lang::Type stored = bound_.accesses_[pick.access].type();
-  if (!assembles() || !assembles(stored) || fixed.row < 0 ||
+  if (!binding_.assemble || !assembles(stored) || fixed.row < 0 ||
       pick.type != lang::Type::I32 || pick.own_stride != 1) {
     return -1;
   }
@@ -163,15 +162,17 @@ void PassBuilder::drop_dead() {
   mark(plan_.stores);
   mark(plan_.reductions);
   mark(plan_.adds);
-  std::vector<bool> gone(plan_.block.size());
-  for (size_t n = plan_.block.size(); n-- > 0;) {
-    const Step& step = plan_.block[n];
-    gone[n] = !read[step.to] && step.kept < 0 && step.input < 0;
-    for (int k = 0; k < step.operands && !gone[n]; ++k) {
-      read[step.in[k]] = true;
+  std::vector<Step> left;
+  for (auto step = plan_.block.rbegin(); step != plan_.block.rend(); ++step) {
+    if (!read[step->to] && step->kept < 0 && step->input < 0) {
+      continue;
     }
+    for (int k = 0; k < step->operands; ++k) {
+      read[step->in[k]] = true;
+    }
+    left.push_back(*step);
   }
-  remove(gone);
+  plan_.block.assign(left.rbegin(), left.rend());
 }
 
 // The memory of fixed rows from this one on that are not read when rows run.

@@ -351,6 +351,28 @@ std::vector<bool> PassBuilder::read_outside(
   return outside;
 }
 
+// Where the next row of an input lies that several passes read, as far as rows
+// are short enough to stay in L2 from pass to pass.
+PassBuilder::NextRow PassBuilder::next_row(const Step& step) const {
+  const Access& access = bound_.accesses_[step.access];
+  const int64_t bytes = access.offset(bound_.width_) * access.size();
+  if (access.stride() != 1 || !access.steady(bound_.width_) ||
+      bound_.rows_ < 2 || bytes == 0 ||
+      bound_.width_ * access.size() > kKeptBytes) {
+    return {};
+  }
+  const int input = pass_.code[step.to].number;
+  const auto reads = [input](const lang::Pass& pass) {
+    return std::ranges::any_of(pass.code, [input](const auto& i) {
+      return i.op == Op::Input && i.number == input;
+    });
+  };
+  const auto later = passes_.subspan(number_ + 1);
+  return {
+      std::ranges::count_if(passes_, reads) > 1 ? bytes : 0,
+      std::ranges::none_of(later, reads)};
+}
+
 // The next row of inputs that more than one pass reads, while the last of them
 // runs.
 void PassBuilder::draft_fetches(Draft& draft) {
@@ -372,17 +394,15 @@ void PassBuilder::draft_fetches(Draft& draft) {
   }
 }
 
-bool PassBuilder::make_loops() {
-  if (!assembles()) {
-    return false;
+void PassBuilder::make_loops() {
+  if (!binding_.assemble) {
+    return;
   }
   const auto steps = plan_.block;
   leave_to_loops();
-  const bool made = draft_loops();
-  if (!made) {
+  if (!draft_loops()) {
     plan_.block = steps;
   }
-  return made;
 }
 
 bool PassBuilder::draft_loops() {
@@ -411,9 +431,12 @@ bool PassBuilder::draft_loops() {
       continue;
     }
     draft_fetches(draft);
-    draft.plan.code = assemble(draft.plan.loop);
-    if (!draft.plan.code || draft.plan.pointers.size() > kMaxPointers ||
+    if (!fits(draft.plan.loop) || draft.plan.pointers.size() > kMaxPointers ||
         draft.plan.reductions.size() > kMaxPartials) {
+      return false;
+    }
+    draft.plan.code = assemble(draft.plan.loop);
+    if (!draft.plan.code) {
       return false;
     }
     drafts.push_back(std::move(draft));

@@ -4,8 +4,6 @@
 #include <cstring>
 #include <limits>
 
-#include <hwy/cache_control.h>
-
 #include "zmlx/backend/cpu/pass_builder.h"
 #include "zmlx/backend/cpu/running.h"
 #include "zmlx/backend/cpu/scalar.h"
@@ -36,97 +34,58 @@ size_t loaded_size(const Access& access) {
 // What a register is whose memory is a table's where it has no such row.
 alignas(64) constexpr std::byte kZeros[kMaxViewBlock * 8] = {};
 
-// The first element of an integer register; beyond int64 as its largest.
-int64_t index_at(lang::Type type, const void* reg) {
-  return with_register_type(type, [reg](auto zero) -> int64_t {
-    using T = decltype(zero);
-    const T index = *static_cast<const T*>(reg);
-    if constexpr (std::is_same_v<T, uint64_t>) {
-      return static_cast<int64_t>(
-          std::min<uint64_t>(index, std::numeric_limits<int64_t>::max()));
-    } else {
-      return static_cast<int64_t>(index);
-    }
-  });
-}
-
-// Gives where the first index outside stands, or -1.
-template <typename T, typename Index>
-int64_t gather_as(
+// Elements as bits: zero bits are 0 in every type. Gives where the first index
+// outside 0 .. length stands, or -1.
+template <typename T>
+int64_t gather(
     void* out,
     const char* from,
     int64_t stride,
     int64_t length,
-    const void* at,
-    size_t mask,
+    const int64_t* places,
     size_t n) {
+  const auto* row = reinterpret_cast<const T*>(from);
+  auto* to = static_cast<T*>(out);
   int64_t outside = -1;
   for (size_t i = n; i-- > 0;) {
-    const Index place = static_cast<const Index*>(at)[i & mask];
-    T value = 0;
-    if (place >= 0 && static_cast<uint64_t>(place) < uint64_t(length)) {
-      const auto offset = static_cast<int64_t>(place) * stride;
-      value = reinterpret_cast<const T*>(from)[offset];
-    } else {
-      outside = static_cast<int64_t>(i);
-    }
-    static_cast<T*>(out)[i] = value;
+    const bool inside = places[i] >= 0 && places[i] < length;
+    to[i] = inside ? row[places[i] * stride] : T(0);
+    outside = inside ? outside : static_cast<int64_t>(i);
   }
   return outside;
 }
 
-// The same at places that are all there.
-template <typename T>
-void gather_inside(
-    void* out,
-    const char* from,
-    int64_t stride,
-    const int32_t* at,
-    size_t n) {
-  const auto* row = reinterpret_cast<const T*>(from);
-  auto* to = static_cast<T*>(out);
-  for (size_t i = 0; i < n; ++i) {
-    to[i] = row[at[i] * stride];
-  }
-}
-
-void gather_inside(
-    size_t size,
-    void* out,
-    const char* from,
-    int64_t stride,
-    const int32_t* at,
-    size_t n) {
+template <typename... Args>
+int64_t gather(size_t size, Args... args) {
   switch (size) {
     case 1:
-      return gather_inside<uint8_t>(out, from, stride, at, n);
+      return gather<uint8_t>(args...);
     case 2:
-      return gather_inside<uint16_t>(out, from, stride, at, n);
+      return gather<uint16_t>(args...);
     case 4:
-      return gather_inside<uint32_t>(out, from, stride, at, n);
+      return gather<uint32_t>(args...);
     default:
-      return gather_inside<uint64_t>(out, from, stride, at, n);
+      return gather<uint64_t>(args...);
   }
 }
 
-// Elements as bits: zero bits are 0 in every type.
-template <typename... Args>
-int64_t gather(size_t size, lang::Type index, Args... args) {
-  return with_register_type(index, [&](auto i) -> int64_t {
-    using Index = decltype(i);
-    if constexpr (std::is_integral_v<Index>) {
-      switch (size) {
-        case 1:
-          return gather_as<uint8_t, Index>(args...);
-        case 2:
-          return gather_as<uint16_t, Index>(args...);
-        case 4:
-          return gather_as<uint32_t, Index>(args...);
-        default:
-          return gather_as<uint64_t, Index>(args...);
-      }
+// The first n elements of an integer register; beyond int64 as its largest.
+void read_places(
+    int64_t* out,
+    lang::Type type,
+    const void* reg,
+    size_t mask,
+    size_t n) {
+  constexpr auto kLargest = std::numeric_limits<int64_t>::max();
+  with_register_type(type, [&](auto zero) {
+    using T = decltype(zero);
+    const auto* from = static_cast<const T*>(reg);
+    for (size_t i = 0; i < n; ++i) {
+      const T place = from[i & mask];
+      out[i] = std::is_same_v<T, uint64_t> && place > T(kLargest)
+          ? kLargest
+          : static_cast<int64_t>(place);
     }
-    return -1;
   });
 }
 
@@ -157,14 +116,6 @@ void BoundPasses::load(const Step& step, void* to, Running& now)
     spread(to, loaded_size(access));
     return;
   }
-  if (step.fetches > 0) { // what is adjacent
-    const char* ahead = access.at(now.place) + step.fetch_bytes[0];
-    const auto bytes =
-        static_cast<int64_t>(now.n * lang::size_of(access.type()));
-    for (int64_t i = 0; i < bytes; i += 64) {
-      hwy::Prefetch(ahead + i);
-    }
-  }
   auto* next = static_cast<std::byte*>(to);
   access.for_runs(
       now.place, static_cast<int64_t>(now.n), [&](char* from, int64_t n) {
@@ -175,7 +126,8 @@ void BoundPasses::load(const Step& step, void* to, Running& now)
 
 void BoundPasses::take(const Step& step, void* to, Running& now)
     const noexcept {
-  const int64_t row = index_at(step.type, now.where[step.in[0]]);
+  int64_t row = 0;
+  read_places(&row, step.type, now.where[step.in[0]], 0, 1);
   const Access& access = accesses_[step.access];
   if (row < 0 || row >= step.length) {
     if (step.input >= 0) {
@@ -236,39 +188,29 @@ void BoundPasses::pick(const Step& step, void* out, Running& now)
   }
   constexpr size_t kAtOnce = 256;
   alignas(64) std::byte raw[8 * kAtOnce];
+  int64_t read[kAtOnce];
   const Access& access = accesses_[step.access];
   const size_t stored = lang::size_of(access.type());
   const size_t size = loaded_size(access);
   const size_t index_size = lang::size_of(step.type);
   const char* from = access.at(now.row);
-  auto* to = static_cast<char*>(out);
-  const auto* at = static_cast<const char*>(now.where[step.in[0]]);
   for (size_t i = 0; i < now.n; i += kAtOnce) {
     const size_t n = std::min(kAtOnce, now.n - i);
-    const void* index = at + (i & step.mask[0]) * index_size;
-    if (step.inside) {
-      const auto* place = static_cast<const int32_t*>(index);
-      gather_inside(stored, raw, from, step.own_stride, place, n);
-      step.load(to + i * size, raw, 1, n);
-      continue;
-    }
+    const auto* index =
+        static_cast<const char*>(places) + (i & step.mask[0]) * index_size;
+    read_places(read, step.type, index, step.mask[0], n);
     const int64_t outside = gather(
         stored,
-        step.type,
         static_cast<void*>(raw),
         from,
         step.own_stride,
         step.length,
-        index,
-        step.mask[0],
+        static_cast<const int64_t*>(read),
         n);
     if (outside >= 0 && step.input >= 0) {
-      const auto* wrong = static_cast<const char*>(index) +
-          (static_cast<size_t>(outside) & step.mask[0]) * index_size;
-      fault_->record(
-          {index_at(step.type, wrong), step.length, false, false, step.input});
+      fault_->record({read[outside], step.length, false, false, step.input});
     }
-    step.load(to + i * size, raw, 1, n);
+    step.load(static_cast<char*>(out) + i * size, raw, 1, n);
   }
 }
 

@@ -3,11 +3,35 @@
 #include <limits>
 
 #include "zmlx/backend/cpu/pass_builder.h"
-#include "zmlx/backend/cpu/store_groups.h"
+#include "zmlx/backend/store_groups.h"
 
 namespace zmlx::backend::cpu {
 
 using lang::Type;
+
+namespace {
+
+// Operations that compute for longer than their operands take to arrive.
+bool is_slow(lang::Op op) {
+  using lang::Op;
+  switch (op) {
+    case Op::Exp:
+    case Op::Expm1:
+    case Op::Log:
+    case Op::Log1p:
+    case Op::Sin:
+    case Op::Cos:
+    case Op::Tanh:
+    case Op::Sigmoid:
+    case Op::Erf:
+    case Op::Pow:
+      return true;
+    default:
+      return false;
+  }
+}
+
+} // namespace
 
 // Values of a row that cost more to make again than to keep in L2.
 void BoundPasses::choose_kept(std::span<const lang::Pass> passes) {
@@ -93,12 +117,7 @@ void PassBuilder::assign_registers() {
   for (const auto& store : stores_) {
     last[store.value] = kEnd;
   }
-  const auto read_last = [&](const auto& reader) {
-    for (int k = 0; k < reader.operands; ++k) {
-      last[reader.in[k]] = kEnd;
-    }
-    last[reader.value] = kEnd;
-  };
+  const auto read_last = [&](const auto& reader) { last[reader.value] = kEnd; };
   std::for_each(plan_.reductions.begin(), plan_.reductions.end(), read_last);
   std::for_each(plan_.adds.begin(), plan_.adds.end(), read_last);
   struct Slot {

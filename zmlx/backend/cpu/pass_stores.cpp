@@ -70,6 +70,24 @@ void PassBuilder::place_stores() {
   }
 }
 
+std::vector<int> PassBuilder::count_reads() const {
+  std::vector<int> reads(pass_.code.size());
+  for (const Step& step : plan_.block) {
+    for (int k = 0; k < step.operands; ++k) {
+      reads[step.in[k]]++;
+    }
+  }
+  const auto count = [&](const auto& plans) {
+    for (const auto& plan : plans) {
+      reads[plan.value]++;
+    }
+  };
+  count(plan_.reductions);
+  count(plan_.adds);
+  count(plan_.stores);
+  return reads;
+}
+
 void PassBuilder::place_direct() {
   const auto reads = count_reads();
   for (size_t store = 0; store < plan_.stores.size(); ++store) {
@@ -116,6 +134,10 @@ bool PassBuilder::place_sum(const lang::Store& store) {
   }
   plan.real = lang::is_float(type);
   plan.add = find_accumulate(type);
+  if (type == Type::F32) {
+    plan.add_floats =
+        find_operation({.op = Op::Add, .type = type}, {type, type});
+  }
   plan.reduce = find_reduction(Op::Sum, type);
   plan_.adds.push_back(plan);
   return true;
@@ -141,8 +163,8 @@ void PassBuilder::place_store(
   const auto size = static_cast<int64_t>(lang::size_of(seen.type));
   plan.stream = !plan.each_row && dense && lang::is_float(seen.type) &&
       bound_.rows_ * bound_.width_ * size >= kStreamBytes &&
-      seen.data.value() % 64 == 0 && access.fixed() &&
-      walk_ != Walk::Store && access.adjacent() &&
+      seen.data.value() % 64 == 0 && access.fixed() && walk_ != Walk::Store &&
+      access.adjacent() &&
       (bound_.rows_ == 1 || bound_.width_ * size % 64 == 0);
   bound_.streams_ = bound_.streams_ || plan.stream;
 }

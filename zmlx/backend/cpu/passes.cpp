@@ -215,14 +215,8 @@ void BoundPasses::reduce(const PassPlan& pass, Running& now) const noexcept {
       continue;
     }
     Accumulator* into = &now.partial[i];
-    if (r.joined) {
-      r.joined(block_args(r, into, now));
-      continue;
-    }
-    ReduceArgs args{into, now.where[r.value], r.value_mask, now.n, now.at};
-    if (r.fetch_bytes != 0) {
-      args.fetch = static_cast<const std::byte*>(args.in) + r.fetch_bytes;
-    }
+    const ReduceArgs args{
+        into, now.where[r.value], r.value_mask, now.n, now.at};
     if (r.arg && pass.backwards) {
       add_before(r.op, r.type, args);
     } else {
@@ -239,13 +233,15 @@ void BoundPasses::add_up(const AddPlan& add, size_t n, Running& now)
     add.add(to, from, 0, 1);
   } else if (add.along) {
     const int64_t at = now.at - now.begin;
-    auto* sums = static_cast<uint64_t*>(to) + at;
     if (!floats_.empty() && floats_[add.output]) {
-      add.joined_floats(block_args(add, static_cast<float*>(to) + at, now));
-    } else if (add.joined) {
-      add.joined(block_args(add, sums, now));
+      float* sums = static_cast<float*>(to) + at;
+      add.add_floats(
+          {.out = sums,
+           .in = {sums, from},
+           .mask = {~size_t{0}, add.value_mask},
+           .n = n});
     } else {
-      add.add(sums, from, add.value_mask, n);
+      add.add(static_cast<uint64_t*>(to) + at, from, add.value_mask, n);
     }
   } else {
     Accumulator sum;
@@ -334,30 +330,13 @@ void BoundPasses::run_step(const Step& step, const PassPlan& pass, Running& now)
   }
 }
 
-BlockArgs BoundPasses::block_args(
-    const Chained& reads,
-    void* to,
-    const Running& now) const noexcept {
-  BlockArgs args;
-  args.out = to;
-  for (int k = 0; k < std::max(reads.operands, 3); ++k) {
-    args.in[k] = now.where[reads.in[k]];
-    args.mask[k] = reads.mask[k];
-  }
-  args.n = now.n;
-  args.chain = &reads.chain;
-  return args;
-}
-
 void BoundPasses::compute(const Step& step, void* to, Running& now)
     const noexcept {
-  BlockArgs args = block_args(step, to, now);
-  args.fetches = step.fetches;
-  args.stream = step.stream;
-  for (int k = 0; k < step.fetches; ++k) {
-    args.fetch[k] = static_cast<const std::byte*>(now.where[step.fetch[k]]) +
-        step.fetch_bytes[k];
+  BlockArgs args{.out = to, .in = {}, .mask = step.mask, .n = now.n};
+  for (size_t k = 0; k < kMaxOperands; ++k) {
+    args.in[k] = now.where[step.in[k]];
   }
+  args.stream = step.stream;
   step.compute(args);
 }
 

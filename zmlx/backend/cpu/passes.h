@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "zmlx/backend/cpu/access.h"
-#include "zmlx/backend/cpu/faults.h"
+#include "zmlx/backend/cpu/fault_cell.h"
 #include "zmlx/backend/cpu/loop/loop.h"
 #include "zmlx/backend/cpu/vector.h"
+#include "zmlx/backend/store_groups.h"
 
 namespace zmlx::backend::cpu {
 
@@ -28,10 +30,8 @@ inline constexpr size_t kMaxPointers = 64; // of a loop
 inline constexpr size_t kMaxPartials = 4; // reductions of a loop
 inline constexpr int64_t kMaxStages = 3; // rows that run at once
 
-/// Outputs of stores that are no arrays: a float32 row, and the number of the
-/// row that a sum adds to (RowValues::named).
+/// Output of a store that is no array but a float32 row, RowValues::out.
 inline constexpr int kRowOutput = -1;
-inline constexpr int kNamedOutput = -2;
 
 /// What passes are bound to.
 struct Binding {
@@ -44,6 +44,9 @@ struct Binding {
   /// For each output, whether its stores are added up in RowValues::sums; none:
   /// no output is.
   std::vector<bool> sums = {};
+  /// Whether loops are assembled. Where the machine does not run them, the
+  /// passes must not be run either.
+  bool assemble = assembles();
 };
 
 /// What one run reads and writes beside the arrays.
@@ -54,14 +57,6 @@ struct RowValues {
   /// and the places after it.
   void* const* sums = nullptr;
   int64_t* named = nullptr; // kNamedOutput
-};
-
-/// The registers that something reads, and the chain it makes of them.
-struct Chained {
-  int operands = 0;
-  std::array<uint16_t, kMaxOperands> in{};
-  std::array<size_t, kMaxOperands> mask{};
-  Chain chain;
 };
 
 /// Passes of a vector program with everything resolved: which function, which
@@ -136,6 +131,8 @@ class BoundPasses {
   bool overlaps() const {
     return overlap_.code != nullptr;
   }
+  /// The loops and their code, for people to read; empty where there are none.
+  std::string listing() const;
   /// Whether machine code goes from row to row itself.
   bool loops_rows() const {
     return row_loop_ >= 0;
@@ -196,19 +193,18 @@ class BoundPasses {
     std::vector<NextRow> next_rows; // of inputs that another pass reads too
   };
 
-  struct Step : Chained {
+  struct Step {
     Act act = Act::Compute;
     uint16_t to = 0; // register
-    std::array<uint16_t, kMaxFetches> fetch{}; // registers that are streams
-    std::array<int64_t, kMaxFetches> fetch_bytes{}; // ahead of the register
-    int fetches = 0;
+    int operands = 0;
+    std::array<uint16_t, kMaxOperands> in{}; // registers
+    std::array<size_t, kMaxOperands> mask{};
     int64_t kept = -1; // bytes of the row's memory before its first place
     BlockOp compute = nullptr;
     LoadOp load = nullptr;
     LoadOp run = nullptr; // Pick: of places that follow each other
     int runs = -1; // Pick: of which `runs_`, where the places are fixed
     int windows = -1; // Pick: which `windows_` loops may read it by
-    bool inside = false; // Pick: at fixed int32 places that are all there
     ScanOp scan = nullptr;
     int carry = 0; // Scan: which running sum
     int access = -1; // Load, Alias, Pick, Take; Accumulator: its number
@@ -231,7 +227,7 @@ class BoundPasses {
     int64_t size; // bytes of an element
   };
 
-  struct AddPlan : Chained {
+  struct AddPlan {
     uint16_t value = 0;
     size_t value_mask = 0;
     int output = 0;
@@ -240,20 +236,17 @@ class BoundPasses {
     bool real = false; // sums are doubles
     AccumulateOp add = nullptr; // along
     ReduceOp reduce{}; // else
-    BlockOp joined = nullptr; // float32 values, as a chain
-    BlockOp joined_floats = nullptr; // the same into floats
+    BlockOp add_floats = nullptr; // float32 values along, to float sums
     bool in_loop = false;
   };
 
-  struct Reduce : Chained {
+  struct Reduce {
     uint16_t value = 0;
     size_t value_mask = 0;
     int slot = 0;
     ReduceOp op{};
     bool arg = false; // gives a place
     lang::Type type = lang::Type::F32; // register type of the value
-    int64_t fetch_bytes = 0; // ahead of the register; 0: nothing
-    BlockOp joined = nullptr; // of a value that is never stored
     bool in_loop = false;
   };
 
@@ -322,7 +315,7 @@ class BoundPasses {
   struct Running; // what one run() knows
 
   void choose_row_loop();
-  Access::Stretch stretch_of(const Pointer& pointer, const Running& now)
+  MergedAxes::Stretch stretch_of(const Pointer& pointer, const Running& now)
       const noexcept;
   void run_row_loop(int64_t first, int64_t end, Running& now) const noexcept;
 
@@ -346,8 +339,6 @@ class BoundPasses {
   void run_step(const Step& step, const PassPlan& pass, Running& now)
       const noexcept;
   void compute(const Step& step, void* to, Running& now) const noexcept;
-  BlockArgs block_args(const Chained& reads, void* to, const Running& now)
-      const noexcept;
   void run_loop(const LoopPlan& loop, const PassPlan& pass, Running& now)
       const noexcept;
   void* pointer_of(const Pointer& pointer, Partial* partials, Running& now)

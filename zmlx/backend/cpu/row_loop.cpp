@@ -29,18 +29,20 @@ void BoundPasses::choose_row_loop() {
   }
 }
 
-Access::Stretch BoundPasses::stretch_of(
+// For how many rows the memory goes on by equal distances, and that distance in
+// bytes.
+MergedAxes::Stretch BoundPasses::stretch_of(
     const Pointer& pointer,
     const Running& now) const noexcept {
-  const auto number = static_cast<size_t>(pointer.number);
-  switch (pointer.from) {
-    case Pointer::From::Access:
-      return accesses_[number].stretch(now.place, width_);
-    case Pointer::From::Picked:
-      return accesses_[number].stretch(now.row, 1);
-    default: // the same for all rows
-      return {std::numeric_limits<int64_t>::max(), 0};
+  const bool picked = pointer.from == Pointer::From::Picked;
+  if (!picked && pointer.from != Pointer::From::Access) {
+    return {std::numeric_limits<int64_t>::max(), 0}; // the same for all rows
   }
+  const Access& access = accesses_[static_cast<size_t>(pointer.number)];
+  auto stretch =
+      picked ? access.stretch(now.row, 1) : access.stretch(now.place, width_);
+  stretch.stride *= access.size();
+  return stretch;
 }
 
 void BoundPasses::run_row_loop(int64_t first, int64_t end, Running& now)
@@ -55,7 +57,7 @@ void BoundPasses::run_row_loop(int64_t first, int64_t end, Running& now)
     for (size_t k = 0; k < loop.pointers.size(); ++k) {
       memories[k] = pointer_of(loop.pointers[k], nullptr, now);
       const auto stretch = stretch_of(loop.pointers[k], now);
-      strides[k] = stretch.bytes;
+      strides[k] = stretch.stride;
       rows = std::min(rows, stretch.count);
     }
     loop.code->run_rows(memories, width_, rows, strides);

@@ -124,7 +124,7 @@ BoundPasses::Overlap BoundPasses::overlap_of(
         {Pointer::From::Access, 0, next.access, next.bytes});
     overlap.stage_of.push_back(0);
   }
-  if (overlap.pointers.size() <= kMaxPointers) {
+  if (overlap.pointers.size() <= kMaxPointers && fits(overlap.loop)) {
     overlap.code = assemble(overlap.loop);
   }
   return overlap;
@@ -271,7 +271,8 @@ void BoundPasses::add_in_floats(const std::vector<bool>& outputs) {
     if (set(plan.loop, plan.pointers)) {
       plan.code = assemble(plan.loop);
       if (!plan.code) {
-        throw internal_error("vector program: sums in float32 do not fit");
+        throw environment_error(
+            "the system gives no memory for machine code any more");
       }
     }
   }

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "zmlx/backend/cpu/launch.h"
-#include "zmlx/backend/cpu/store_groups.h"
+#include "zmlx/backend/store_groups.h"
 
 /// Outputs that are sums over rows. Additions are in float64 (integers modulo
 /// 2^64) and in an order that depends on shapes alone, whatever the number of

@@ -23,40 +23,8 @@ lang::Type register_type(lang::Type compute);
 /// may be loaded from it.
 inline constexpr size_t kUniformLanes = 16;
 
-/// Streams that one operation may fetch for the next block.
-inline constexpr int kMaxFetches = 4;
-
 /// What one operation may read.
-inline constexpr size_t kMaxOperands = 6;
-
-/// One operation of a chain, on one of the two values that it holds. X is the
-/// value, m an operand in memory, Y the other value (only of the first).
-struct Link {
-  enum class Act : uint8_t {
-    Load, // X = m
-    Add, // X = X + m
-    Sub, // X = X - m
-    SubFrom, // X = m - X
-    Mul, // X = X m
-    Div, // X = X / m
-    Square, // X = X X
-    AddOther, // X = X + Y
-    SubOther, // X = X - Y
-    SubFromOther, // X = Y - X
-    MulOther, // X = X Y
-  };
-  Act act;
-  bool second = false; // which value
-  uint8_t operand = 0;
-};
-inline constexpr size_t kMaxLinks = 10;
-
-/// Quick float32 operations in one loop that keeps what they give in vector
-/// registers. Each rounds as it does alone; the first value is the result.
-struct Chain {
-  std::array<Link, kMaxLinks> links{};
-  size_t size = 0;
-};
+inline constexpr size_t kMaxOperands = 3;
 
 /// Element i of operand k is in[k][i & mask[k]]: mask ~0 for a vector, 0 for a
 /// uniform register. `out` may be one of the operands, when the types are of
@@ -67,13 +35,8 @@ struct BlockArgs {
   std::array<const void*, kMaxOperands> in;
   std::array<size_t, kMaxOperands> mask;
   size_t n;
-  /// Memory that the next block will read, to be fetched while this one is
-  /// computed: as many elements from each as there are here.
-  std::array<const void*, kMaxFetches> fetch;
-  int fetches = 0;
   /// Asks for stores that pass the caches by; `out` is then 64-byte aligned.
   bool stream = false;
-  const Chain* chain = nullptr;
 };
 using BlockOp = void (*)(const BlockArgs&) noexcept;
 
@@ -81,21 +44,6 @@ using BlockOp = void (*)(const BlockArgs&) noexcept;
 BlockOp find_operation(
     const lang::Instruction& instruction,
     const std::array<lang::Type, 3>& operands);
-
-/// in[0] through a slow float32 operation, times in[1] and, for two factors,
-/// times in[2]; null where there is no such loop.
-BlockOp find_times(lang::Op op, int factors);
-
-/// The function of a chain; this one stores what it gives.
-BlockOp find_chain(const Chain& chain);
-/// This one adds the sum of it to the Accumulator `out`.
-BlockOp find_chain_sum(const Chain& chain);
-/// These add value i to the double, or the float, out[i].
-BlockOp find_chain_accumulate(const Chain& chain);
-BlockOp find_chain_accumulate_floats(const Chain& chain);
-
-/// exp(in[0] - in[1]) of float32.
-BlockOp find_exp_of_difference();
 
 /// Reads n stored elements, `stride` elements apart (1 where `contiguous`),
 /// into a register of compute_type(stored).
@@ -129,8 +77,6 @@ struct ReduceArgs {
   size_t mask;
   size_t n;
   int64_t first; // the place of element 0 in the row
-  /// Memory that the next block will read, or null.
-  const void* fetch = nullptr;
 };
 struct ReduceOp {
   void (*start)(Accumulator&) noexcept = nullptr;

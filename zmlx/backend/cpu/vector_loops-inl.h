@@ -8,6 +8,7 @@
 #endif
 
 #include <cstring>
+#include <utility>
 
 #include <hwy/highway.h>
 
@@ -51,32 +52,6 @@ struct Result {
   }
 };
 
-template <typename T>
-struct Fetches {
-  const T* from[kMaxFetches];
-  int count;
-
-  HWY_INLINE explicit Fetches(const BlockArgs& a) : count(a.fetches) {
-    for (int k = 0; k < kMaxFetches; ++k) {
-      from[k] = static_cast<const T*>(a.fetch[k]);
-    }
-  }
-  HWY_INLINE void at(size_t i) const {
-    if (count > 0) {
-      hwy::Prefetch(from[0] + i);
-      if (count > 1) {
-        hwy::Prefetch(from[1] + i);
-        if (count > 2) {
-          hwy::Prefetch(from[2] + i);
-          if (count > 3) {
-            hwy::Prefetch(from[3] + i);
-          }
-        }
-      }
-    }
-  }
-};
-
 // The last elements, where they are fewer than a vector, go through memory of
 // our own. A uniform register is one vector, which does not.
 template <typename T>
@@ -101,60 +76,38 @@ struct Tail {
   }
 };
 
-template <typename Out, typename A, typename F>
-void run_unary(const BlockArgs& a) noexcept {
+// Each element of the result is f of the elements of the operands, all of type
+// In.
+template <typename Out, typename In, typename F, size_t... k>
+HWY_INLINE void
+run_each(const BlockArgs& a, const F& f, std::index_sequence<k...>) {
   const hn::ScalableTag<Out> out_d;
-  const hn::ScalableTag<A> d;
+  const hn::ScalableTag<In> d;
   const size_t lanes = hn::Lanes(d), count = a.n;
-  const Operand<A> in(a, 0);
+  const Operand<In> in[] = {Operand<In>(a, k)...};
   const Result<Out> out(a);
-  const Fetches<A> fetch(a);
-  const F f;
   size_t i = 0;
   for (; i + 2 * lanes <= count; i += 2 * lanes) {
-    fetch.at(i);
-    fetch.at(i + lanes);
-    const auto x = f(d, hn::LoadU(d, in.at(i)));
-    const auto y = f(d, hn::LoadU(d, in.at(i + lanes)));
+    const auto x = f(d, hn::LoadU(d, in[k].at(i))...);
+    const auto y = f(d, hn::LoadU(d, in[k].at(i + lanes))...);
     out.put(out_d, x, i);
     out.put(out_d, y, i + lanes);
   }
   for (; i < count; i += lanes) {
     const size_t n = HWY_MIN(lanes, count - i);
-    Tail<A> x;
-    Tail<Out> y;
-    y.store(out_d, f(d, hn::LoadU(d, x.load(in.at(i), n))), out.to + i, n);
+    Tail<In> tails[sizeof...(k)];
+    Tail<Out> result;
+    result.store(
+        out_d,
+        f(d, hn::LoadU(d, tails[k].load(in[k].at(i), n))...),
+        out.to + i,
+        n);
   }
 }
 
-template <typename Out, typename A, typename F>
-void run_binary(const BlockArgs& a) noexcept {
-  const hn::ScalableTag<Out> out_d;
-  const hn::ScalableTag<A> d;
-  const size_t lanes = hn::Lanes(d), count = a.n;
-  const Operand<A> first(a, 0), second(a, 1);
-  const Result<Out> out(a);
-  const Fetches<A> fetch(a);
-  const F f;
-  size_t i = 0;
-  for (; i + 2 * lanes <= count; i += 2 * lanes) {
-    fetch.at(i);
-    fetch.at(i + lanes);
-    const auto x = hn::LoadU(d, first.at(i));
-    const auto y = hn::LoadU(d, second.at(i));
-    const auto u = hn::LoadU(d, first.at(i + lanes));
-    const auto v = hn::LoadU(d, second.at(i + lanes));
-    out.put(out_d, f(d, x, y), i);
-    out.put(out_d, f(d, u, v), i + lanes);
-  }
-  for (; i < count; i += lanes) {
-    const size_t n = HWY_MIN(lanes, count - i);
-    Tail<A> x, y;
-    Tail<Out> z;
-    const auto u = hn::LoadU(d, x.load(first.at(i), n));
-    const auto v = hn::LoadU(d, y.load(second.at(i), n));
-    z.store(out_d, f(d, u, v), out.to + i, n);
-  }
+template <typename Out, typename In, size_t kOperands, typename F>
+void run(const BlockArgs& a) noexcept {
+  run_each<Out, In>(a, F(), std::make_index_sequence<kOperands>());
 }
 
 // Pairs of lanes in float64, in an order that is fixed.

@@ -20,59 +20,33 @@ namespace {
 using lang::Op;
 using lang::Type;
 
+struct DivideByOne {
+  float divisor;
+
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const {
+    return divide_by_one(d, x, hn::Set(d, divisor), hn::Set(d, 1 / divisor));
+  }
+};
+
 void run_divide(const BlockArgs& a) noexcept {
   const float y = *static_cast<const float*>(a.in[1]);
   const bool one = a.mask[0] == 0; // dividend: a row divides once
   if (a.mask[1] != 0 || one || !divides_by_reciprocal(y)) {
-    return run_binary<float, float, Div>(a);
+    return run<float, float, 2, Div>(a);
   }
-  const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d), count = a.n;
-  const Operand<float> in(a, 0);
-  const Result<float> out(a);
-  const Fetches<float> fetch(a);
-  const auto divisor = hn::Set(d, y), reciprocal = hn::Set(d, 1 / y);
-  size_t i = 0;
-  for (; i + 2 * lanes <= count; i += 2 * lanes) {
-    fetch.at(i);
-    fetch.at(i + lanes);
-    const auto p =
-        divide_by_one(d, hn::LoadU(d, in.at(i)), divisor, reciprocal);
-    const auto q =
-        divide_by_one(d, hn::LoadU(d, in.at(i + lanes)), divisor, reciprocal);
-    out.put(d, p, i);
-    out.put(d, q, i + lanes);
-  }
-  for (; i < count; i += lanes) {
-    const size_t n = HWY_MIN(lanes, count - i);
-    Tail<float> x;
-    const auto v = hn::LoadU(d, x.load(in.at(i), n));
-    x.store(d, divide_by_one(d, v, divisor, reciprocal), out.to + i, n);
-  }
+  run_each<float, float>(a, DivideByOne{y}, std::make_index_sequence<1>());
 }
 
-// Select by an int32 condition. T: float or int32_t.
-template <typename T>
-void run_select(const BlockArgs& a) noexcept {
-  const hn::ScalableTag<T> d;
-  const hn::ScalableTag<int32_t> di;
-  const size_t lanes = hn::Lanes(d), count = a.n;
-  const Operand<int32_t> condition(a, 0);
-  const Operand<T> yes(a, 1), no(a, 2);
-  T* out = static_cast<T*>(a.out);
-  size_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    const auto c = hn::LoadU(di, condition.at(i));
-    const auto is_no = hn::RebindMask(d, hn::Eq(c, hn::Zero(di)));
-    hn::StoreU(
-        hn::IfThenElse(is_no, hn::LoadU(d, no.at(i)), hn::LoadU(d, yes.at(i))),
-        d,
-        out + i);
+// The condition is an int32, whatever the type of the other operands.
+struct Select {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V condition, V yes, V no) const {
+    const hn::RebindToSigned<D> di;
+    const auto is_no = hn::Eq(hn::BitCast(di, condition), hn::Zero(di));
+    return hn::IfThenElse(hn::RebindMask(d, is_no), no, yes);
   }
-  for (; i < count; ++i) {
-    out[i] = *condition.at(i) ? *yes.at(i) : *no.at(i);
-  }
-}
+};
 
 // clang-format off
 // Comparisons give int32 0 or 1.
@@ -125,7 +99,7 @@ struct ToFloat {
 BlockOp float_unary(Op op) {
   // clang-format off
   switch (op) {
-#define ZMLX_CASE(NAME) case Op::NAME: return &run_unary<float, float, NAME>
+#define ZMLX_CASE(NAME) case Op::NAME: return &run<float, float, 1, NAME>
     ZMLX_CASE(Neg);  ZMLX_CASE(Abs);   ZMLX_CASE(Exp);   ZMLX_CASE(Expm1);
     ZMLX_CASE(Log);  ZMLX_CASE(Log1p); ZMLX_CASE(Sqrt);  ZMLX_CASE(Rsqrt);
     ZMLX_CASE(Sin);  ZMLX_CASE(Cos);   ZMLX_CASE(Tanh);  ZMLX_CASE(Sigmoid);
@@ -139,15 +113,15 @@ BlockOp float_unary(Op op) {
 BlockOp float_binary(Op op) {
   // clang-format off
   switch (op) {
-#define ZMLX_CASE(NAME) case Op::NAME: return &run_binary<float, float, NAME>
+#define ZMLX_CASE(NAME) case Op::NAME: return &run<float, float, 2, NAME>
     ZMLX_CASE(Add); ZMLX_CASE(Sub); ZMLX_CASE(Mul);
     ZMLX_CASE(Pow); ZMLX_CASE(Max); ZMLX_CASE(Min);
 #undef ZMLX_CASE
     case Op::Div: return &run_divide;
-    case Op::Less: return &run_binary<int32_t, float, Less>;
-    case Op::LessEqual: return &run_binary<int32_t, float, LessEqual>;
-    case Op::Equal: return &run_binary<int32_t, float, Equal>;
-    case Op::NotEqual: return &run_binary<int32_t, float, NotEqual>;
+    case Op::Less: return &run<int32_t, float, 2, Less>;
+    case Op::LessEqual: return &run<int32_t, float, 2, LessEqual>;
+    case Op::Equal: return &run<int32_t, float, 2, Equal>;
+    case Op::NotEqual: return &run<int32_t, float, 2, NotEqual>;
     default: return nullptr;
   }
   // clang-format on
@@ -158,20 +132,20 @@ template <typename T>
 BlockOp word_binary(Op op) {
   // clang-format off
   switch (op) {
-    case Op::And: return &run_binary<int32_t, T, Both>;
-    case Op::Or: return &run_binary<int32_t, T, Either>;
-    case Op::Add: return &run_binary<T, T, Add>;
-    case Op::Sub: return &run_binary<T, T, Sub>;
-    case Op::Mul: return &run_binary<T, T, Mul>;
-    case Op::BitAnd: return &run_binary<T, T, BitAnd>;
-    case Op::BitOr: return &run_binary<T, T, BitOr>;
-    case Op::BitXor: return &run_binary<T, T, BitXor>;
-    case Op::Shl: return &run_binary<T, T, ShiftLeft>;
-    case Op::Shr: return &run_binary<T, T, ShiftRight>;
-    case Op::Less: return &run_binary<int32_t, T, Less>;
-    case Op::LessEqual: return &run_binary<int32_t, T, NotGreater>;
-    case Op::Equal: return &run_binary<int32_t, T, Equal>;
-    case Op::NotEqual: return &run_binary<int32_t, T, NotEqual>;
+    case Op::And: return &run<int32_t, T, 2, Both>;
+    case Op::Or: return &run<int32_t, T, 2, Either>;
+    case Op::Add: return &run<T, T, 2, Add>;
+    case Op::Sub: return &run<T, T, 2, Sub>;
+    case Op::Mul: return &run<T, T, 2, Mul>;
+    case Op::BitAnd: return &run<T, T, 2, BitAnd>;
+    case Op::BitOr: return &run<T, T, 2, BitOr>;
+    case Op::BitXor: return &run<T, T, 2, BitXor>;
+    case Op::Shl: return &run<T, T, 2, ShiftLeft>;
+    case Op::Shr: return &run<T, T, 2, ShiftRight>;
+    case Op::Less: return &run<int32_t, T, 2, Less>;
+    case Op::LessEqual: return &run<int32_t, T, 2, NotGreater>;
+    case Op::Equal: return &run<int32_t, T, 2, Equal>;
+    case Op::NotEqual: return &run<int32_t, T, 2, NotEqual>;
     default: return nullptr;
   }
   // clang-format on
@@ -182,14 +156,14 @@ BlockOp operation(Op op, Type rounded, Type result, const Type* in) {
     if (in[0] != Type::I32) {
       return nullptr;
     }
-    return result == Type::F32 ? &run_select<float>
+    return result == Type::F32 ? &run<float, float, 3, Select>
         : result == Type::I32 || result == Type::U32
-        ? &run_select<int32_t> // as bits
+        ? &run<int32_t, int32_t, 3, Select> // as bits
         : nullptr;
   }
   if (op == Op::Cast) {
     return in[0] == Type::I32 && result == Type::F32
-        ? &run_unary<float, int32_t, ToFloat>
+        ? &run<float, int32_t, 1, ToFloat>
         : nullptr;
   }
   if (in[0] == Type::I32 || in[0] == Type::U32) {
@@ -201,8 +175,7 @@ BlockOp operation(Op op, Type rounded, Type result, const Type* in) {
     return nullptr;
   }
   if (op == Op::As) {
-    return rounded == Type::BF16 ? &run_unary<float, float, AsBfloat16>
-                                 : nullptr;
+    return rounded == Type::BF16 ? &run<float, float, 1, AsBfloat16> : nullptr;
   }
   return lang::arity(op) == 2 ? float_binary(op) : float_unary(op);
 }

@@ -249,22 +249,13 @@ struct Extreme {
 // A block in four interleaved vectors of partial results, which meet in a
 // fixed order; blocks meet in float64.
 template <typename F>
-HWY_INLINE double reduce_block(
-    const float* in,
-    size_t mask,
-    size_t n,
-    const float* fetch = nullptr) {
+HWY_INLINE double reduce_block(const float* in, size_t mask, size_t n) {
   const hn::ScalableTag<float> d;
   const size_t lanes = hn::Lanes(d);
   const F f;
   auto a = hn::Set(d, F::start), b = a, c = a, e = a;
   size_t i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    if (fetch) {
-      for (size_t k = 0; k < 4; ++k) {
-        hwy::Prefetch(fetch + i + k * lanes);
-      }
-    }
     a = f(d, a, hn::LoadU(d, in + (i & mask)));
     b = f(d, b, hn::LoadU(d, in + ((i + lanes) & mask)));
     c = f(d, c, hn::LoadU(d, in + ((i + 2 * lanes) & mask)));
@@ -284,11 +275,7 @@ template <typename F>
 void add_block(const ReduceArgs& a) noexcept {
   a.into->real = F::join(
       a.into->real,
-      reduce_block<F>(
-          static_cast<const float*>(a.in),
-          a.mask,
-          a.n,
-          static_cast<const float*>(a.fetch)));
+      reduce_block<F>(static_cast<const float*>(a.in), a.mask, a.n));
 }
 
 // The least of the numbers; NaN counts as infinite.

@@ -7,6 +7,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
+
+#include "zmlx/base/errors.h"
 
 namespace zmlx::backend::cpu {
 
@@ -16,11 +19,13 @@ using Kind = Loop::Value::Kind;
 
 namespace {
 
-constexpr size_t kCodeBytes = 64 * 1024;
 constexpr int kVectors = 32;
-// For the values of the operations at least.
-constexpr int kFewestFree = 12;
+// For the values of the operations at least, and what one operation takes of
+// them beside values.
+constexpr int kFewestFree = 12, kMostTemps = 6;
 constexpr int kMostKept = 14; // constants and uniform values
+constexpr int kMasks = 7; // k1 to k7; k1 is of the last places
+constexpr int kFewestMasks = 4;
 
 // About how many instructions an operation takes.
 int weight(const Loop::Value& value) {
@@ -34,26 +39,92 @@ int weight(const Loop::Value& value) {
   return op == Op::Div || op == Op::Sqrt || op == Op::Rsqrt ? 6 : 1;
 }
 
-} // namespace
-
-LoopAssembler::LoopAssembler(const Loop& loop)
-    : CodeGenerator(kCodeBytes),
-      loop_(loop),
-      most_copies_(choose_copies()),
-      copies_(most_copies_),
-      state_(loop.values.size() * static_cast<size_t>(most_copies_)) {
-  choose_registers();
-  count_uses();
-  write();
-}
-
 // Two vectors together where that is little code.
-int LoopAssembler::choose_copies() const {
+int choose_copies(const Loop& loop) {
   int total = 0;
-  for (const auto& value : loop_.values) {
+  for (const auto& value : loop.values) {
     total += weight(value);
   }
   return total <= 45 ? 2 : 1;
+}
+
+// More bytes than the code takes. Pages that are not written are not there.
+size_t code_bytes(const Loop& loop) {
+  constexpr size_t kAround = 16 * 1024, kEach = 4 * 1024;
+  return kAround +
+      kEach *
+      (loop.values.size() + loop.stores.size() + loop.reductions.size() +
+       loop.adds.size() + loop.fetches.size());
+}
+
+// Vector registers that constants and uniform values may keep.
+int kept_vectors(const Loop& loop) {
+  const auto sums = static_cast<int>(loop.reductions.size());
+  return std::min(kMostKept, kVectors - sums - kFewestFree);
+}
+
+// How many values are wanted at the same time at most.
+int most_alive(const Loop& loop) {
+  const size_t end = loop.values.size(); // when values are stored and reduced
+  std::vector<size_t> first(end, end), last(end, end);
+  for (size_t n = 0; n < end; ++n) {
+    const auto& value = loop.values[n];
+    if (value.kind != Kind::Operation) {
+      continue;
+    }
+    first[n] = n;
+    for (int k = 0; k < lang::arity(value.instruction.op); ++k) {
+      const auto in = static_cast<size_t>(value.in[k]);
+      first[in] = std::min(first[in], n);
+      last[in] = n;
+    }
+  }
+  const auto read_at_end = [&](const auto& readers) {
+    for (const auto& reader : readers) {
+      last[static_cast<size_t>(reader.value)] = end;
+    }
+  };
+  read_at_end(loop.stores);
+  read_at_end(loop.reductions);
+  read_at_end(loop.adds);
+  std::vector<int> change(end + 2);
+  for (size_t n = 0; n < end; ++n) {
+    ++change[first[n]];
+    --change[last[n] + 1];
+  }
+  std::partial_sum(change.begin(), change.end(), change.begin());
+  return *std::ranges::max_element(change);
+}
+
+} // namespace
+
+bool fits(const Loop& loop) {
+  const auto reductions = static_cast<int>(loop.reductions.size());
+  const auto extremes = std::ranges::count_if(
+      loop.reductions,
+      [](const auto& reduction) { return reduction.op != Op::Sum; });
+  const int free = kVectors - reductions - kept_vectors(loop);
+  return kept_vectors(loop) >= 0 && kMasks - extremes >= kFewestMasks &&
+      most_alive(loop) * choose_copies(loop) <= kStack + free - kMostTemps;
+}
+
+LoopAssembler::LoopAssembler(const Loop& loop, std::vector<CodeNote>* notes)
+    : CodeGenerator(code_bytes(loop)),
+      loop_(loop),
+      notes_(notes),
+      most_copies_(choose_copies(loop)),
+      copies_(most_copies_),
+      state_(loop.values.size() * static_cast<size_t>(most_copies_)) {
+  if (!fits(loop)) {
+    throw internal_error(
+        "loop assembler: {} values and {} reductions do not fit into the "
+        "registers",
+        loop.values.size(),
+        loop.reductions.size());
+  }
+  choose_registers();
+  count_uses();
+  write();
 }
 
 void LoopAssembler::choose_registers() {
@@ -61,21 +132,17 @@ void LoopAssembler::choose_registers() {
   for (size_t r = 0; r < loop_.reductions.size(); ++r) {
     sums_.push_back(--next);
   }
-  int mask = 7;
+  int mask = kMasks;
   for (const auto& reduction : loop_.reductions) {
     nans_.push_back(reduction.op == Op::Sum ? -1 : mask--);
   }
-  constexpr int kFewestMasks = 4; // k1 is of the last places
   if (mask > kFewestMasks &&
       std::ranges::any_of(loop_.values, [](const auto& value) {
         return value.kind == Kind::Each && value.stored == Type::BF16;
       })) {
     upper_words_ = mask--;
   }
-  kept_left_ = std::min(kMostKept, next - kFewestFree);
-  if (kept_left_ < 0 || mask < kFewestMasks) {
-    throw Xbyak::Error(Xbyak::ERR_INTERNAL);
-  }
+  kept_left_ = kept_vectors(loop_);
   kept_first_ = next - kept_left_;
   for (int v = kept_first_; v-- > 0;) {
     free_vectors_.push_back(v);
@@ -110,6 +177,7 @@ void LoopAssembler::count_uses() {
 void LoopAssembler::write() {
   const std::array saved = {rbx, r12, r13, r14, r15};
   Xbyak::Label preamble, row, check, data;
+  note("enter");
   push(rbp);
   mov(rbp, rsp);
   for (const auto& reg : saved) {
@@ -125,6 +193,7 @@ void LoopAssembler::write() {
   if (loop_.reductions.empty()) {
     write_next_row(row);
   }
+  note("write the reductions' lanes, and return");
   write_end();
   lea(rsp, ptr[rbp - static_cast<int>(saved.size() * sizeof(void*))]);
   for (auto reg = saved.rbegin(); reg != saved.rend(); ++reg) {
@@ -136,12 +205,15 @@ void LoopAssembler::write() {
 
   write_late();
   write_repairs();
+  note("read the constants, once");
   L(preamble); // at last, when it is known what the turns want
   lea(data_base_, ptr[rip + data]);
   write_constants();
+  note("begin a row: read where the memories are, and its uniform values");
   L(row);
   write_begin();
   jmp(check, T_NEAR);
+  note("constants");
   write_data(data);
 }
 
@@ -151,6 +223,7 @@ void LoopAssembler::write_turns(Xbyak::Label& check) {
   align(32);
   L(turn);
   write_turn(most_copies_, false);
+  note("go on while there are {} places", kLanes * most_copies_);
   add(rax, kLanes * most_copies_);
   L(check);
   lea(rcx, ptr[rax + kLanes * most_copies_]);
@@ -166,6 +239,7 @@ void LoopAssembler::write_turns(Xbyak::Label& check) {
   bzhi(r11d, r11d, ecx);
   kmovw(k1, r11d);
   write_turn(1, true);
+  note("go on with the last places");
   add(rax, kLanes);
   jmp(rest, T_NEAR);
   L(end);
@@ -182,21 +256,28 @@ void LoopAssembler::write_turn(int copies, bool masked) {
       state(static_cast<int>(v), c).uses += total_uses_[v];
     }
   }
+  note(
+      "{}",
+      masked ? std::string("a turn of at most 16 places")
+             : fmt::format("a turn of {} places", copies * kLanes));
   write_fetches();
   for (now_ = 0; now_ < static_cast<int>(loop_.values.size()); ++now_) {
     if (loop_.values[now_].kind == Kind::Operation) {
       for (int c = 0; c < copies; ++c) {
+        note("v{}", now_);
         write_operation(now_, c);
       }
     }
   }
   for (size_t r = 0; r < loop_.reductions.size(); ++r) {
     for (int c = 0; c < copies; ++c) {
+      note("reduce v{}", loop_.reductions[r].value);
       write_reduction(r, c);
     }
   }
   for (const auto& add : loop_.adds) {
     for (int c = 0; c < copies; ++c) {
+      note("add v{} to memory {}", add.value, add.memory);
       write_add(add, c);
       used(add.value, c);
       pinned_.clear();
@@ -220,6 +301,7 @@ void LoopAssembler::write_stores() {
   for (const auto& store : loop_.stores) {
     const bool pair =
         store.stored == Type::BF16 && copies_ == 2 && has_bfloat16();
+    note("store v{} to memory {}", store.value, store.memory);
     if (pair) {
       write_bfloat16_pair(store);
     }
@@ -396,6 +478,7 @@ void LoopAssembler::write_begin() {
 // Goes on with the next row, where there is one.
 void LoopAssembler::write_next_row(Xbyak::Label& row) {
   constexpr int kRows = -6 * 8, kStrides = -7 * 8; // after what is saved
+  note("go on with the next row");
   Xbyak::Label none;
   dec(qword[rbp + kRows]);
   jz(none, T_NEAR);
@@ -434,6 +517,7 @@ void LoopAssembler::write_end() {
 }
 
 void LoopAssembler::write_late() {
+  note("what is rarely needed: lanes that are done again");
   for (const auto& late : late_) {
     L(late->begin);
     late->write();

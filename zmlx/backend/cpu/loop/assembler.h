@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include <fmt/format.h>
 #include <xbyak/xbyak.h>
 
 #include "zmlx/backend/cpu/loop/loop.h"
@@ -23,12 +24,25 @@ enum Compare : uint8_t {
   kNotLess = 29, // false where one is NaN: greater or equal
 };
 
+/// Vectors of values that the stack has places for.
+inline constexpr int kStack = 64;
+
+/// What the code from byte `begin` on does, as far as the next note.
+struct CodeNote {
+  size_t begin;
+  std::string text;
+};
+
 /// Writes the code of a Loop for AVX-512: `copies` vectors of 16 places a
 /// turn, then one by one, the last under a mask.
 class LoopAssembler : public Xbyak::CodeGenerator {
  public:
-  /// Xbyak::Error where the loop does not fit.
-  explicit LoopAssembler(const Loop& loop);
+  /// InternalError where the loop does not fit() or where the assembler has no
+  /// code for an operation; Xbyak::Error where Xbyak refuses an instruction or
+  /// the system refuses memory. `notes`, if any, become those of the code.
+  explicit LoopAssembler(
+      const Loop& loop,
+      std::vector<CodeNote>* notes = nullptr);
 
  private:
   using Zmm = Xbyak::Zmm;
@@ -38,7 +52,6 @@ class LoopAssembler : public Xbyak::CodeGenerator {
 
   static constexpr int kLanes = 16;
   static constexpr int kVectorBytes = 64;
-  static constexpr int kStack = 64; // vectors
   const Xbyak::Reg64 data_base_ = r15;
   static constexpr uint8_t kToNearest = 8, kDown = 9, kUp = 10;
 
@@ -86,8 +99,14 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   };
 
   // The loop, in assembler.cpp.
-  int choose_copies() const;
   void choose_registers();
+  template <typename... T>
+  void note(fmt::format_string<T...> text, T&&... values) {
+    if (notes_) {
+      notes_->push_back(
+          {getSize(), fmt::format(text, std::forward<T>(values)...)});
+    }
+  }
   void write();
   void write_turns(Xbyak::Label& check);
   void write_turn(int copies, bool masked);
@@ -215,6 +234,7 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   void write_repairs();
 
   const Loop loop_;
+  std::vector<CodeNote>* notes_;
   int most_copies_;
   int copies_; // of this turn
   bool masked_ = false;

@@ -6,6 +6,7 @@
 
 #include "zmlx/backend/cpu/targets.h"
 #include "zmlx/backend/cpu/vector.h"
+#include "zmlx/base/errors.h"
 
 #include <hwy/highway.h>
 
@@ -46,11 +47,16 @@ Key key_of(const Loop& loop) {
   return key;
 }
 
+// Null where the system refuses the memory; all other errors are ours.
 std::shared_ptr<const LoopCode> make(const Loop& loop) {
   try {
     return std::make_shared<Assembled>(loop);
-  } catch (const Xbyak::Error&) {
-    return nullptr;
+  } catch (const Xbyak::Error& error) {
+    const int code = error;
+    if (code == Xbyak::ERR_CANT_ALLOC || code == Xbyak::ERR_CANT_PROTECT) {
+      return nullptr;
+    }
+    throw internal_error("loop assembler: {}", error.what());
   }
 }
 
@@ -63,11 +69,26 @@ bool may_execute() {
   return may;
 }
 
+bool has_avx512() {
+  return vector_target() == hwy::TargetName(HWY_AVX3);
+}
+
 } // namespace
 
 bool assembles() {
-  // Asking the machine again each time would take long.
-  return vector_target() == hwy::TargetName(HWY_AVX3) && may_execute();
+  return has_avx512() && may_execute();
+}
+
+std::optional<std::string> why_not_assembled() {
+  if (!has_avx512()) {
+    return "loops of machine code need AVX-512, and the instructions used here "
+           "are " +
+        vector_target() + ".";
+  }
+  if (!may_execute()) {
+    return "the system lets no memory be written and then executed.";
+  }
+  return std::nullopt;
 }
 
 std::shared_ptr<const LoopCode> assemble(const Loop& loop) {
@@ -79,10 +100,14 @@ std::shared_ptr<const LoopCode> assemble(const Loop& loop) {
   if (const auto found = kept.find(key); found != kept.end()) {
     return found->second;
   }
-  if (kept.size() >= kMostKept) {
+  const auto code = make(loop);
+  if (code && kept.size() >= kMostKept) {
     kept.clear(); // what runs has its own
   }
-  return kept.emplace(key, make(loop)).first->second;
+  if (code) {
+    kept.emplace(key, code);
+  }
+  return code;
 }
 
 #else
@@ -95,8 +120,20 @@ bool assembles(const lang::Instruction& /*operation*/) {
   return false;
 }
 
+std::optional<std::string> why_not_assembled() {
+  return "there is no assembler for this kind of processor.";
+}
+
+bool fits(const Loop& /*loop*/) {
+  return false;
+}
+
 std::shared_ptr<const LoopCode> assemble(const Loop& /*loop*/) {
   return nullptr;
+}
+
+std::string listing(const Loop& /*loop*/) {
+  return {};
 }
 
 #endif // ZMLX_ASSEMBLES

@@ -3,6 +3,8 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "zmlx/backend/cpu/loop/pick_windows.h"
@@ -150,17 +152,30 @@ class LoopCode {
   Function function_ = nullptr;
 };
 
-/// Whether this machine runs assembled loops: x86 with AVX-512, and memory that
-/// may be executed.
+/// Whether this machine runs assembled loops: x86 with AVX-512, and a system
+/// that lets memory be written and then executed.
 bool assembles();
+/// What is missing, as a sentence; nothing where the machine runs them.
+std::optional<std::string> why_not_assembled();
 /// Whether an operation may be part of one. Its operands have compute types
 /// `from`.
 bool assembles(const lang::Instruction& operation);
 /// Whether memory of this type may be read and written by one.
 bool assembles(lang::Type stored);
 
-/// The code of a loop, the same for equal loops; null where it takes more
-/// registers or memories than there are.
+/// Whether the registers suffice for a loop: each reduction keeps one, and of
+/// the values that are alive at the same time some may go to the stack.
+bool fits(const Loop& loop);
+
+/// The code of a loop, the same for equal loops. Any x86 machine may ask for
+/// it, only those with AVX-512 may run it. Null where the system gives no
+/// memory that may be executed; InternalError where the loop does not fit() or
+/// the assembler fails.
 std::shared_ptr<const LoopCode> assemble(const Loop& loop);
+
+/// What a loop computes and its code, for people to read: the bytes of each
+/// part of the loop after a line that says what the part does. InternalError as
+/// assemble().
+std::string listing(const Loop& loop);
 
 } // namespace zmlx::backend::cpu

@@ -8,6 +8,7 @@
 #include <xbyak/xbyak_util.h>
 
 #include "zmlx/backend/cpu/loop/assembler.h"
+#include "zmlx/base/errors.h"
 
 namespace zmlx::backend::cpu {
 
@@ -87,6 +88,10 @@ bool assembles_word(Op op) {
   }
 }
 
+InternalError no_code(Op op) {
+  return internal_error("loop assembler: no code for '{}'", lang::name_of(op));
+}
+
 bool assembles_cast(Type from, Type to) {
   return from == Type::Bool ? to == Type::F32 || is_word(to)
       : from == Type::F32   ? to == Type::I32 || to == Type::Bool
@@ -153,12 +158,15 @@ void LoopAssembler::write_float(const Loop::Value& value, int self, int copy) {
     const Zmm x = vector(value.in[swap], copy);
     const Zmm to = take_vector();
     with_operand(value.in[!swap], copy, [&](const auto& y) {
-      if (op == Op::Add) {
-        vaddps(to, x, y);
-      } else if (op == Op::Sub) {
-        vsubps(to, x, y);
-      } else {
-        vmulps(to, x, y);
+      switch (op) {
+        case Op::Add:
+          return vaddps(to, x, y);
+        case Op::Sub:
+          return vsubps(to, x, y);
+        case Op::Mul:
+          return vmulps(to, x, y);
+        default:
+          throw no_code(op);
       }
     });
     return place(self, copy, to);
@@ -217,7 +225,7 @@ void LoopAssembler::write_function(Op op, const Zmm& to, const Zmm& x) {
       vrndscaleps(to, x, kToNearest);
       break;
     default:
-      throw Xbyak::Error(Xbyak::ERR_INTERNAL);
+      throw no_code(op);
   }
 }
 
@@ -243,8 +251,10 @@ void LoopAssembler::write_integer(
         return vpxord(to, x, y);
       case Op::Shl: // counts outside the width shift everything out
         return vpsllvd(to, x, y);
-      default:
+      case Op::Shr:
         return is_signed ? vpsravd(to, x, y) : vpsrlvd(to, x, y);
+      default:
+        throw no_code(value.instruction.op);
     }
   });
   place(self, copy, to);

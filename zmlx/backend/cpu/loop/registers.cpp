@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "zmlx/backend/cpu/loop/assembler.h"
+#include "zmlx/base/errors.h"
 
 namespace zmlx::backend::cpu {
 
@@ -106,7 +107,7 @@ void LoopAssembler::spill_vector() {
     }
   }
   if (best < 0 || free_stack_.empty()) {
-    throw Xbyak::Error(Xbyak::ERR_INTERNAL);
+    throw internal_error("loop assembler: no vector register can be freed");
   }
   Copy& copy = state_[best];
   const int place = free_stack_.back();
@@ -126,7 +127,7 @@ void LoopAssembler::spill_mask() {
             std::find(pinned_.begin(), pinned_.end(), s) == pinned_.end();
       });
   if (found == state_.end()) {
-    throw Xbyak::Error(Xbyak::ERR_INTERNAL);
+    throw internal_error("loop assembler: no mask register can be freed");
   }
   const Zmm to = take_vector();
   vpmovm2d(to, Mask(found->number));

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <utility>
 
-#include "zmlx/backend/cpu/faults.h"
 #include "zmlx/backend/cpu/row_runner.h"
+#include "zmlx/backend/faults.h"
 #include "zmlx/backend/stages/product/cpu_experts.h"
 #include "zmlx/backend/stages/product/cpu_multiply.h"
 #include "zmlx/backend/stages/scratch.h"

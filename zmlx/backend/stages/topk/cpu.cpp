@@ -8,10 +8,10 @@
 
 #include "zmlx/backend/cpu/access.h"
 #include "zmlx/backend/cpu/executor.h"
-#include "zmlx/backend/cpu/faults.h"
 #include "zmlx/backend/cpu/row_runner.h"
-#include "zmlx/backend/cpu/space.h"
 #include "zmlx/backend/cpu/vector.h"
+#include "zmlx/backend/faults.h"
+#include "zmlx/backend/space.h"
 #include "zmlx/backend/stages/scratch.h"
 #include "zmlx/base/errors.h"
 
@@ -115,7 +115,7 @@ class TopKLaunch : public cpu::Launch {
       std::span<const View> inputs,
       std::span<const View> outputs)
       : k_(program.top.k),
-        rows_(program, inputs, {}, cpu::find_space(program, inputs, outputs)) {
+        rows_(program, inputs, {}, find_space(program, inputs, outputs)) {
     add_targets(program.top.values, true, outputs);
     add_targets(program.top.places, false, outputs);
     if (k_ < 1 || (rows_.rows() > 0 && k_ > rows_.width())) {

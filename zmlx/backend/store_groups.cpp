@@ -1,11 +1,10 @@
-#include "zmlx/backend/cpu/store_groups.h"
+#include "zmlx/backend/store_groups.h"
 
 #include <algorithm>
 
-#include "zmlx/backend/cpu/faults.h"
-#include "zmlx/backend/cpu/passes.h"
+#include "zmlx/backend/faults.h"
 
-namespace zmlx::backend::cpu {
+namespace zmlx::backend {
 
 using lang::Into;
 using lang::Op;
@@ -107,4 +106,4 @@ bool places_apart(const lang::Program& program) {
              [](const lang::Store& s) { return s.one_a_row; });
 }
 
-} // namespace zmlx::backend::cpu
+} // namespace zmlx::backend

@@ -1,6 +1,6 @@
-#include "zmlx/backend/cpu/faults.h"
+#include "zmlx/backend/faults.h"
 
-namespace zmlx::backend::cpu {
+namespace zmlx::backend {
 
 using lang::Op;
 
@@ -47,7 +47,12 @@ bool can_fault(const lang::Program& program) {
       return true;
     }
   }
+  for (const auto& weight : program.weights) {
+    if (weight.experts >= 0) {
+      return true;
+    }
+  }
   return can_fault(program.store);
 }
 
-} // namespace zmlx::backend::cpu
+} // namespace zmlx::backend

@@ -1,8 +1,8 @@
-#include "zmlx/backend/cpu/space.h"
+#include "zmlx/backend/space.h"
 
 #include "zmlx/lang/space.h"
 
-namespace zmlx::backend::cpu {
+namespace zmlx::backend {
 
 lang::Shape find_space(
     const lang::Program& program,
@@ -43,4 +43,4 @@ std::vector<bool> find_sums(
   return sums;
 }
 
-} // namespace zmlx::backend::cpu
+} // namespace zmlx::backend

@@ -9,8 +9,8 @@ namespace zmlx::kernels {
 namespace mx = mlx::core;
 
 /// y[i] is the sum of x[0 .. i]; with reverse = 1 of x[i .. D - 1]; with
-/// exclusive = 1 without x[i] itself. Floats are summed in float64 where the
-/// device has it and rounded once; integers wrap.
+/// exclusive = 1 without x[i] itself. Sums of floats are within the
+/// bounds that measure/tolerance.h has for rows; integers wrap.
 ZMLX_API inline const op::Op cumsum_lastdim{
     "cumsum_lastdim",
     "running sum of each row; attributes reverse, exclusive",

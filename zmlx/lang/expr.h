@@ -175,8 +175,8 @@ ZMLX_API Expr attention(Expr q, Expr k, Expr v, Expr length, double scale);
 
 /// The length of an axis of an input; negative axes count from the end.
 ZMLX_API Expr extent(const Expr& input, int axis);
-/// The row's running sum, in float64 where x is a float (int64, uint64 and
-/// narrower integers wrap in their own type).
+/// The row's running sum: floats within the bounds that measure/tolerance.h
+/// has for rows, integers in their own type, where they wrap.
 ZMLX_API Expr cumsum(Expr x, ScanOrder order = ScanOrder::Forward);
 /// The k largest of a row, descending, and their places. An output of its own
 /// with rows of k; k is at most the length of the row. NaN counts as the

@@ -9,6 +9,7 @@
 #include "zmlx/models/random.h"
 #include "zmlx/models/registry.h"
 #include "zmlx/nn/logits.h"
+#include "zmlx/op/elementwise.h"
 #include "zmlx/plan/plan.h"
 
 namespace zmlx {
@@ -229,6 +230,45 @@ TEST(Patch, OtherWeightsAreCapturedAgain) {
   const auto fresh = values(patched->forward({7}, *b));
   EXPECT_LT(distance(fresh, values(plain->forward({7}, *a))), 2e-5);
   EXPECT_GT(distance(fresh, old), 0.1);
+}
+
+TEST(Patch, TokensAreChosenInsideTheStep) {
+  const auto noisy = elementwise(
+      "x / 0.8 - log(-log(uniform(seed)))",
+      {.inputs = {"x"}, .scalars = {"seed"}});
+  const auto choose = [&](const mx::array& logits, const mx::array& position) {
+    return mx::argmax(noisy(logits, position), -1);
+  };
+  auto model = make({});
+  auto patched = patch(model, {.choose = choose});
+  ASSERT_NE(patched->plan(), nullptr) << patched->report().plan_reason;
+  auto inside = patched->new_state(32);
+  auto outside = patched->new_state(32);
+  int token = 5;
+  std::set<int> seen;
+  for (int position = 0; position < 20; position++) {
+    auto logits = patched->forward({token}, *outside);
+    auto chosen = choose(mx::reshape(logits, {1, 1, -1}), mx::array(position));
+    token = patched->next_token({token}, *inside);
+    EXPECT_EQ(static_cast<uint32_t>(token), chosen.item<uint32_t>());
+    seen.insert(token);
+  }
+  EXPECT_GT(seen.size(), 5u); // noise decides
+}
+
+TEST(Patch, AChooserThatChoosesNoTokenIsRefused) {
+  const auto two = [](const mx::array& logits, const mx::array&) {
+    return mx::argmax(mx::concatenate({logits, logits}, 1), -1);
+  };
+  try {
+    patch(make({}), {.choose = two});
+    FAIL();
+  } catch (const UserError& e) {
+    EXPECT_STREQ(
+        e.what(),
+        "patch: no step to choose tokens in: choose: expected one integer, got "
+        "2 of type uint32");
+  }
 }
 
 TEST(Patch, StepsInFlightGiveTheTokensOfStepsThatAreWaitedFor) {

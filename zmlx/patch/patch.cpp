@@ -37,7 +37,8 @@ class Patched : public std::enable_shared_from_this<Patched> {
   Patched(std::shared_ptr<const nn::Model> model, const PatchOptions& options)
       : model(std::move(model)),
         device(device_of(options)),
-        folds_(graph::folds_of(options.patterns, options.exclude)) {
+        folds_(graph::folds_of(options.patterns, options.exclude)),
+        choose_(options.choose) {
     capture();
   }
 
@@ -96,6 +97,9 @@ class Patched : public std::enable_shared_from_this<Patched> {
       lift(&why);
       original = nullptr;
     } catch (const UserError& e) {
+      if (choose_) {
+        throw user_error("patch: no step to choose tokens in: {}", e.what());
+      }
       why = e.what();
       original = nn::plain_decoder(model);
     }
@@ -127,7 +131,7 @@ class Patched : public std::enable_shared_from_this<Patched> {
   }
 
   void lift(std::string* why) {
-    auto lifted = plan::capture_step(*model, kFirstCapacity, device);
+    auto lifted = plan::capture_step(*model, kFirstCapacity, device, choose_);
     report.captured = static_cast<int>(std::count_if(
         lifted.nodes.begin(), lifted.nodes.end(), [](const auto& node) {
           return node.kind == graph::Kind::Kernel ||
@@ -158,6 +162,7 @@ class Patched : public std::enable_shared_from_this<Patched> {
   }
 
   const std::vector<std::string> folds_;
+  const plan::Choose choose_;
   std::mutex mutex_; // of new_state
   WeightIds weights_; // that the step was captured with
 };

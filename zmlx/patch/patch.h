@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,12 @@ struct PatchOptions {
   std::vector<std::string> exclude;
   /// Where the step runs; without one on MLX's default device.
   std::optional<mx::Device> device = {};
+  /// How a step chooses the token that next_token, submit and poll give: from
+  /// logits (1, 1, vocab) float32 and the position () int32 to one integer, in
+  /// MLX's operations and kernels. It runs inside the step. Empty: the
+  /// likeliest.
+  std::function<mx::array(const mx::array& logits, const mx::array& position)>
+      choose = {};
 };
 
 /// A model that decodes by replaying a plan: a Decoder with the same answers.

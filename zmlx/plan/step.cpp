@@ -11,6 +11,7 @@
 #include "zmlx/kernels/norms.h"
 #include "zmlx/kernels/quant.h"
 #include "zmlx/kernels/rope.h"
+#include "zmlx/op/convert.h"
 #include "zmlx/plan/cells.h"
 
 namespace zmlx::plan {
@@ -208,6 +209,21 @@ mx::array call_captured(
   }
 }
 
+mx::array call_chooser(
+    const Choose& choose,
+    const mx::array& logits,
+    const mx::array& position) {
+  auto given = mx::reshape(logits, {1, 1, static_cast<int>(logits.size())});
+  auto chosen = choose(given, position);
+  if (chosen.size() != 1 || !mx::issubdtype(chosen.dtype(), mx::integer)) {
+    throw user_error(
+        "choose: expected one integer, got {} of type {}",
+        chosen.size(),
+        lang::name_of(op::type_of(chosen)));
+  }
+  return mx::reshape(mx::astype(chosen, mx::uint32), {1, 1});
+}
+
 /// What an operand shows where that is an array of the state.
 const graph::Slot* state_slot_of(
     const graph::Graph& graph,
@@ -290,8 +306,11 @@ class Placeholders {
 
 } // namespace
 
-graph::Graph
-capture_step(const nn::Model& model, int capacity, mx::Device device) {
+graph::Graph capture_step(
+    const nn::Model& model,
+    int capacity,
+    mx::Device device,
+    const Choose& choose) {
   Placeholders given;
   auto token = given.cell("token", Cells::Token, {1, 1});
   auto position = given.cell("position", Cells::Position);
@@ -315,10 +334,10 @@ capture_step(const nn::Model& model, int capacity, mx::Device device) {
         logits.size(),
         model.shape().vocab_size);
   }
+  const auto chosen =
+      choose ? call_chooser(choose, logits, position) : mx::argmax(logits, -1);
   std::vector<graph::Named> outputs{
-      {"logits", logits},
-      {"likeliest", mx::argmax(logits, -1)},
-      {"largest", mx::max(logits, -1)}};
+      {"logits", logits}, {"chosen", chosen}, {"largest", mx::max(logits, -1)}};
   for (size_t i = 0; i < captured.size(); i++) {
     outputs.push_back({slots[2 * i].name, captured[i]->keys()});
     outputs.push_back({slots[2 * i + 1].name, captured[i]->values()});

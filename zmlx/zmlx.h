@@ -17,6 +17,7 @@
 // Formulas: expressions, their text and derivatives, and what a kernel is.
 #include "zmlx/lang/derive.h"
 #include "zmlx/lang/expr.h"
+#include "zmlx/lang/formats.h"
 #include "zmlx/lang/functions.h"
 #include "zmlx/lang/kernel.h"
 #include "zmlx/lang/parse.h"

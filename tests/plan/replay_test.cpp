@@ -6,6 +6,7 @@
 #include "zmlx/graph/fold.h"
 #include "zmlx/graph/lift.h"
 #include "zmlx/graph/presets.h"
+#include "zmlx/op/elementwise.h"
 #include "zmlx/plan/plan.h"
 
 namespace zmlx::plan {
@@ -202,6 +203,39 @@ TEST(Replay, StepsWithoutOutputsChangeTheStateAlike) {
     oracle.step(token);
   }
   expect_same(replay, state, oracle);
+}
+
+TEST(Replay, AnIndexOutsideItsArrayIsToldByItsKernel) {
+  auto x = graph::placeholder({1, 4}, mx::float32);
+  auto at = mx::astype(x, mx::int32);
+  const auto pick = elementwise("pick(table, i)", {.inputs = {"table", "i"}});
+  auto y = pick(mx::array({1.f, 2.f, 3.f}, {1, 3}), at);
+  const std::vector<nn::StateSlot> slots{{"x", {4}, mx::float32, Keeps::All}};
+  const auto plan = Plan::make(
+      std::make_shared<const graph::Graph>(graph::lift(
+          {{"x", x, Slot{Slot::Kind::State, 0}}},
+          {{"y", y}, {"chosen", mx::argmax(y, -1)}},
+          [](const mx::array&) { return ""; })),
+      nullptr);
+  State state(plan->peer(), slots, 2);
+  const std::vector<float> good{0, 2, 1, 1}, bad{0, 7, 1, 1};
+  Replay replay(plan, state);
+  std::vector<float> out(4);
+  state.queue().copy_in(state.slot(0), good.data(), 16);
+  replay.step(state.ticket(), 0);
+  replay.read(0, out.data(), 16);
+  EXPECT_EQ(out, (std::vector<float>{1, 3, 2, 2}));
+  state.queue().copy_in(state.slot(0), bad.data(), 16);
+  replay.step(state.ticket(), 0);
+  try {
+    replay.read(0, out.data(), 16);
+    FAIL();
+  } catch (const UserError& e) {
+    EXPECT_NE(
+        std::string(e.what()).find("index 7 is outside the 3 places of a row"),
+        std::string::npos)
+        << e.what();
+  }
 }
 
 TEST(Replay, TwoConversationsShareAPlan) {

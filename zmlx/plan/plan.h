@@ -113,6 +113,7 @@ class ZMLX_API Replay {
   backend::View view_of(const graph::Operand& operand) const;
   backend::Address storage_of(graph::Ref ref) const;
   backend::Address output(int number) const;
+  std::string name_of_item(int item) const; // of the whole step
 
   std::shared_ptr<const Plan> plan_;
   State& state_;

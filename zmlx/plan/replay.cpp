@@ -109,15 +109,28 @@ backend::Address Replay::output(int number) const {
   return storage_of(graph_.outputs.at(number).value.value);
 }
 
+std::string Replay::name_of_item(int item) const {
+  for (const auto& round : plan_->rounds()) {
+    for (const auto* nodes : {&round.nodes, &round.tails}) {
+      if (item < static_cast<int>(nodes->size())) {
+        return graph_.nodes[(*nodes)[item]].name;
+      }
+      item -= static_cast<int>(nodes->size());
+    }
+  }
+  throw internal_error("a step has no item {}", item);
+}
+
 void Replay::read(int number, void* to, size_t bytes) {
   state_.queue().copy_out(to, output(number), bytes);
   if (const auto fault = whole_step_->fault()) {
     const auto& [item, found] = *fault;
     throw user_error(
-        "kernel {} of the step read index {} of {}",
-        item,
+        "{}: index {} is outside the {} {}",
+        name_of_item(item),
         found.index,
-        found.length);
+        found.length,
+        found.rows ? "rows" : "places of a row");
   }
 }
 

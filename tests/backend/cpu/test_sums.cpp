@@ -1,4 +1,6 @@
 // Outputs that are sums over places and rows.
+#include <fmt/format.h>
+
 #include "tests/backend/cpu/check_body.h"
 #include "tests/backend/cpu/targets.h"
 #include "zmlx/lang/derive.h"

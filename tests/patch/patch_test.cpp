@@ -349,6 +349,16 @@ TEST(Patch, AStepThatReadsItsDataRunsAsTheOriginal) {
   EXPECT_NE(report.plan_reason.find("cannot be captured"), std::string::npos);
 }
 
+template <typename Call>
+std::string message_of(Call call) {
+  try {
+    call();
+  } catch (const nn::LogitsError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
 // Through a plan, as MLX arrays, and as the original.
 TEST(Patch, LogitsThatNameNoTokenAreAnErrorWhateverRuns) {
   const auto spoiled = [](float by) {
@@ -372,16 +382,31 @@ TEST(Patch, LogitsThatNameNoTokenAreAnErrorWhateverRuns) {
         },
         nn::LogitsError);
   }
-  auto patched = patch(std::make_shared<OddModel>(spoiled(std::nanf(""))));
-  ASSERT_NE(patched->plan(), nullptr);
-  auto state = patched->new_state(16);
-  try {
-    patched->next_token({1, 2, 3}, *state);
-  } catch (const nn::LogitsError& error) {
-    EXPECT_STREQ(
-        error.what(),
+}
+
+// Also where a function inside the step chooses another token.
+TEST(Patch, LogitsThatNameNoTokenAreNamed) {
+  const auto spoiled = [](const mx::array& h) {
+    return h + mx::array(std::nanf(""));
+  };
+  const auto least = [](const mx::array& logits, const mx::array&) {
+    return mx::argmin(logits, -1);
+  };
+  for (const auto& options : {PatchOptions{}, PatchOptions{.choose = least}}) {
+    auto patched = patch(std::make_shared<OddModel>(spoiled), options);
+    auto state = patched->new_state(16);
+    EXPECT_EQ(
+        message_of([&] {
+          patched->next_token({1, 2, 3}, *state);
+        }),
         "the model's logits at position 3 give no next token: the largest, of "
         "token 0, is nan; its weights or their format are damaged");
+    patched->submit(1, *state);
+    patched->submit(2, *state);
+    EXPECT_EQ(
+        message_of([&] { patched->poll(*state); }),
+        "the model's logits at position 4 give no next token: the largest is "
+        "nan; its weights or their format are damaged");
   }
 }
 

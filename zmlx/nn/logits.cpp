@@ -4,15 +4,18 @@
 
 namespace zmlx::nn {
 
-void check_likeliest(int token, float logit, std::optional<int> position) {
+void check_largest(
+    float logit,
+    std::optional<int> token,
+    std::optional<int> position) {
   if (std::isfinite(logit)) {
     return;
   }
   throw LogitsError(fmt::format(
-      "the model's logits{} give no next token: the largest, of token {}, is "
-      "{}; its weights or their format are damaged",
+      "the model's logits{} give no next token: the largest{} is {}; its "
+      "weights or their format are damaged",
       position ? fmt::format(" at position {}", *position) : "",
-      token,
+      token ? fmt::format(", of token {},", *token) : "",
       logit));
 }
 
@@ -31,7 +34,7 @@ int likeliest(std::span<const float> logits, std::optional<int> position) {
     }
   }
   const int token = static_cast<int>(best);
-  check_likeliest(token, logits[best], position);
+  check_largest(logits[best], token, position);
   return token;
 }
 

@@ -24,10 +24,11 @@ ZMLX_API int likeliest(
     std::span<const float> logits,
     std::optional<int> position = std::nullopt);
 
-/// For a likeliest token that was found elsewhere, by an argmax and a max that
-/// take NaN for the largest: LogitsError unless `logit`, the largest, is
-/// finite.
-ZMLX_API void
-check_likeliest(int token, float logit, std::optional<int> position);
+/// For logits whose largest, NaN where any is, was found elsewhere: LogitsError
+/// unless it is finite. `token`: its place, where that is known.
+ZMLX_API void check_largest(
+    float logit,
+    std::optional<int> token,
+    std::optional<int> position);
 
 } // namespace zmlx::nn

@@ -162,7 +162,7 @@ class PlainDecoder : public Decoder {
 
   static int checked(Choice& choice, int position) {
     const auto token = static_cast<int>(choice.token.item<uint32_t>());
-    check_likeliest(token, choice.logit.item<float>(), position);
+    check_largest(choice.logit.item<float>(), token, position);
     return token;
   }
 

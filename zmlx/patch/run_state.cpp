@@ -1,6 +1,7 @@
 #include "zmlx/patch/run_state.h"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <limits>
 
@@ -24,6 +25,13 @@ void RunState::check_room(size_t tokens) const {
 void RunState::check_nothing_submitted() const {
   if (submitted() > 0) {
     throw user_error("{} submitted steps have not been polled", submitted());
+  }
+}
+
+void RunState::check_largest(float logit) {
+  if (!std::isfinite(logit)) {
+    const auto all = logits();
+    nn::likeliest({all.data<float>(), all.size()}, position());
   }
 }
 
@@ -95,7 +103,9 @@ class ReplayedState : public RunState {
     return logits;
   }
   int likeliest() override {
-    return checked(replay_.read_choice(), position());
+    const auto choice = replay_.read_choice();
+    check_largest(choice.logit);
+    return static_cast<int>(choice.token);
   }
 
  protected:
@@ -116,7 +126,9 @@ class ReplayedState : public RunState {
     submitted_.pop_front();
     state_->queue().wait_for(step->mark);
     const auto later = static_cast<int>(submitted_.size());
-    return checked(step->choice, position() - later);
+    // Its logits may be those of a later step by now.
+    nn::check_largest(step->choice.logit, std::nullopt, position() - later);
+    return static_cast<int>(step->choice.token);
   }
   size_t submitted() const override {
     return submitted_.size();
@@ -128,12 +140,6 @@ class ReplayedState : public RunState {
     plan::Replay::Choice choice;
     uint64_t mark = 0;
   };
-
-  static int checked(const plan::Replay::Choice& choice, int position) {
-    const auto token = static_cast<int>(choice.token);
-    nn::check_likeliest(token, choice.logit, position);
-    return token;
-  }
 
   int vocab_size_;
   std::shared_ptr<const plan::Plan> plan_;
@@ -190,9 +196,8 @@ class RebuiltState : public RunState {
     return logits;
   }
   int likeliest() override {
-    const auto token = static_cast<int>(last_.at(1).item<uint32_t>());
-    nn::check_likeliest(token, last_.at(2).item<float>(), position_);
-    return token;
+    check_largest(last_.at(2).item<float>());
+    return static_cast<int>(last_.at(1).item<uint32_t>());
   }
 
  protected:

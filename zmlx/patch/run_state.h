@@ -45,6 +45,9 @@ class RunState : public nn::State {
   virtual size_t submitted() const = 0;
   void check_room(size_t tokens) const;
   void check_nothing_submitted() const;
+  /// nn::LogitsError, with the token, unless the largest logit of the last step
+  /// is finite.
+  void check_largest(float logit);
 
   std::shared_ptr<const void> owner_;
   int limit_;

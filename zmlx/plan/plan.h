@@ -92,8 +92,8 @@ class ZMLX_API Replay {
   void read(int number, void* to, size_t bytes);
   /// What a step says about the next token.
   struct Choice {
-    uint32_t token = 0; // the likeliest
-    float logit = 0; // the largest; NaN where any is
+    uint32_t token = 0; // chosen; the likeliest as a rule
+    float logit = 0; // the largest, NaN where any is
   };
   /// That of the last step; waits for it and refuses as read does.
   Choice read_choice();

@@ -16,6 +16,7 @@
 #include "zmlx/op/convert.h"
 #include "zmlx/op/elementwise.h"
 #include "zmlx/op/executables.h"
+#include "zmlx/op/reference.h"
 
 namespace zmlx::op {
 

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "zmlx/backend/cpu/access.h"
-#include "zmlx/backend/faults.h"
+#include "zmlx/backend/cpu/fault_cell.h"
 
 namespace zmlx::backend::stages {
 

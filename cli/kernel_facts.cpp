@@ -74,9 +74,6 @@ std::vector<lang::Type> input_types(
         const auto& part = lang::row_of(node.weight.format).parts[p];
         types[parts[p]] = part.type.value_or(types[parts[p]]);
       }
-      if (node.weight.experts >= 0) {
-        whole(*lang::input(node.weight.experts));
-      }
     } else if (node.op == lang::Op::Attention) {
       whole(*node.args[3]);
     } else if (node.op == lang::Op::Take || node.op == lang::Op::Pick) {

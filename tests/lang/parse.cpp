@@ -1,9 +1,11 @@
 #include "zmlx/lang/parse.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <numbers>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/lang/meaning.h"

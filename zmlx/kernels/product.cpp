@@ -125,19 +125,14 @@ void gathered_cases(lang::Define& k) {
   std::vector<lang::Case> cases;
   for (const Size& size : affine_sizes()) {
     lang::Case c = case_of(WeightFormat::Affine, size);
+    c.name = "two of five, " + c.name;
+    c.shapes[0] = {size.rows, 1, size.k};
     add_weight(c, "w", WeightFormat::Affine, size, kExperts);
-    c.shapes.push_back({size.rows});
-    c.fills["expert"] = {lang::Type::I32, 0, kExperts - 1};
+    c.shapes.push_back({size.rows, 2});
+    c.fills["expert"] = {
+        size.bits == 4 ? lang::Type::I32 : lang::Type::U32, 0, kExperts - 1};
     cases.push_back(std::move(c));
   }
-  // One row of x for several experts.
-  lang::Case c = case_of(WeightFormat::Affine, {1, 192, 33, 4, 64});
-  c.name = "(2, 1, 192) by (2, 3) -> 33, 4 bits, groups of 64";
-  add_weight(c, "w", WeightFormat::Affine, {1, 192, 33, 4, 64}, kExperts);
-  c.shapes[0] = {2, 1, 192};
-  c.shapes.push_back({2, 3});
-  c.fills["expert"] = {lang::Type::U32, 0, kExperts - 1};
-  cases.push_back(std::move(c));
   k.cases(std::move(cases));
 }
 

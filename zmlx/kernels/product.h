@@ -60,7 +60,9 @@ ZMLX_API inline const op::Op gathered_matmul{
       auto x = k.input("x");
       const int bits = k.attribute("bits", 4);
       auto w = k.weight("w", bits, k.attribute("group_size", 64));
-      w.experts = k.input("expert", lang::Role::EachRow)->input;
+      auto expert = k.input("expert", lang::Role::EachRow);
+      k.fill(expert, {lang::Type::I32, 0, 4});
+      w.experts = expert->input;
       k.output(lang::product(x, w));
       gathered_cases(k);
     }};

@@ -56,10 +56,10 @@ int64_t load(lang::Type type, const char* from) {
 Experts::Experts(
     const View& view,
     const lang::Shape& space,
-    int input,
+    int matrices,
     int64_t count)
     : rows_(one_a_row(view), rows_of(space), "product: which matrix"),
-      input_(input),
+      matrices_(matrices),
       count_(count) {
   if (!lang::is_integer(view.type)) {
     throw internal_error(
@@ -74,7 +74,7 @@ std::optional<int64_t> Experts::of(int64_t row, cpu::FaultCell& faults)
   if (number >= 0 && number < count_) {
     return number;
   }
-  faults.record({number, count_, true, false, input_});
+  faults.record({number, count_, true, false, matrices_});
   return {};
 }
 

@@ -12,16 +12,20 @@ namespace zmlx::backend::stages {
 /// one a row, bound to memory and read when a launch runs.
 class Experts {
  public:
-  /// `view` (...) broadcasts to the rows of `space` (..., M). `input` is its
-  /// number and `count` the number of matrices.
-  Experts(const View& view, const lang::Shape& space, int input, int64_t count);
+  /// `view` (...) broadcasts to the rows of `space` (..., M). There are `count`
+  /// matrices, in the input of number `matrices`, which faults name.
+  Experts(
+      const View& view,
+      const lang::Shape& space,
+      int matrices,
+      int64_t count);
 
   /// The matrix of a row; nothing where the row names none, which is a fault.
   std::optional<int64_t> of(int64_t row, cpu::FaultCell& faults) const noexcept;
 
  private:
   cpu::Access rows_;
-  int input_;
+  int matrices_;
   int64_t count_;
 };
 

@@ -28,6 +28,9 @@ std::string vector_listing(
     std::span<const lang::Shape> inputs,
     std::span<const lang::Shape> outputs) {
   const lang::Program program = without_row_sums(whole);
+  if (program.row.passes.empty()) {
+    return {};
+  }
   std::vector<std::vector<std::byte>> memory;
   std::vector<View> in, out;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -37,7 +40,7 @@ std::string vector_listing(
     out.push_back(adjacent_view(program.outputs[i], outputs[i], memory));
   }
   Binding binding{in, out, program.roles, find_space(program, in, out)};
-  binding.walk = walk_of(program);
+  binding.walk = walk_of(whole);
   binding.sums = find_sums(program, out, binding.space);
   return BoundPasses(program.row.passes, program.row.slots, binding).listing();
 }

@@ -2,6 +2,7 @@
 
 #include "tests/peer/interpret.h"
 #include "zmlx/backend/effects.h"
+#include "zmlx/backend/faults.h"
 #include "zmlx/base/errors.h"
 
 namespace zmlx::test_peer {
@@ -12,7 +13,7 @@ Executable::Executable(lang::Program program)
 Executable::Executable(lang::Program program, backend::Effects effects)
     : program_(std::move(program)),
       effects_(std::move(effects)),
-      can_fault_(test_peer::can_fault(program_)) {}
+      can_fault_(backend::can_fault(program_)) {}
 
 std::optional<backend::Fault> Executable::run(
     std::vector<Array> inputs,

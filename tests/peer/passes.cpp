@@ -1,6 +1,8 @@
 #include "tests/peer/passes.h"
 
 #include "tests/fuzz/philox.h"
+#include "zmlx/backend/faults.h"
+#include "zmlx/backend/space.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/operations.h"
 #include "zmlx/lang/space.h"
@@ -65,21 +67,15 @@ Register filled(const lang::Instruction& i, int64_t width, Get get) {
 } // namespace
 
 lang::Shape space_of(const Bound& bound) {
-  std::vector<lang::Shape> shapes;
-  for (const Array& input : bound.inputs) {
-    shapes.push_back(input.shape);
-  }
-  auto space = lang::meeting_space(
-      bound.program.space, bound.program.roles, shapes);
-  for (const auto& pass : bound.program.row.passes) {
-    for (const auto& store : pass.stores) {
-      if (store.output >= 0 && !store.one_a_row &&
-          store.into == lang::Into::Place) {
-        space = lang::broadcast(space, bound.outputs[store.output].shape);
-      }
+  const auto views = [](const std::vector<Array>& arrays) {
+    std::vector<backend::View> shapes; // their memory is not asked for
+    for (const Array& a : arrays) {
+      shapes.push_back({{}, a.type, a.shape, a.strides});
     }
-  }
-  return space;
+    return shapes;
+  };
+  return backend::find_space(
+      bound.program, views(bound.inputs), views(bound.outputs));
 }
 
 PassRunner::PassRunner(Bound& bound, lang::Shape space)
@@ -111,7 +107,7 @@ void PassRunner::run(
     int64_t row,
     std::vector<Register>& slots) {
   const auto needed = needed_in(pass, stores);
-  const auto given = depends_on_input(pass.code);
+  const auto given = backend::given_by_input(pass.code);
   std::vector<Register> values(pass.code.size());
   for (size_t i = 0; i < pass.code.size(); ++i) {
     if (needed[i]) {

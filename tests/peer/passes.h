@@ -10,13 +10,6 @@
 
 namespace zmlx::test_peer {
 
-/// For each register of a pass, whether its value depends on an input.
-std::vector<bool> depends_on_input(const lang::Code& code);
-
-/// Whether an index of a program depends on an input, so that it may lie
-/// outside its array.
-bool can_fault(const lang::Program& program);
-
 /// A program's arrays while it runs once.
 struct Bound {
   const lang::Program& program;

@@ -52,8 +52,7 @@ bool is_refusal(const CheckFailure& failure) {
 class Conformance : public testing::TestWithParam<const op::Op*> {};
 
 TEST_P(Conformance, EqualsTheReference) {
-  const auto found =
-      check_kernel(*GetParam(), {}, test_peer::chosen_stream());
+  const auto found = check_kernel(*GetParam(), {}, test_peer::chosen_stream());
   int64_t refused = 0;
   for (const auto& failure : found.failures) {
     if (is_refusal(failure)) {

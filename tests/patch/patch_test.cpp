@@ -375,7 +375,8 @@ TEST(Patch, AStopIsHeardBetweenTheTokensOfAPrompt) {
 
 TEST(Patch, OneLineSaysWhatRuns) {
   const auto outcome = [](OddModel::Middle middle, bool own_attention) {
-    return patch_here(std::make_shared<OddModel>(std::move(middle), own_attention))
+    return patch_here(
+               std::make_shared<OddModel>(std::move(middle), own_attention))
         ->report()
         .outcome();
   };
@@ -398,7 +399,8 @@ TEST(Patch, OneLineSaysWhatRuns) {
 
 TEST(Patch, NotesOfFoldsAreInTheReport) {
   // Random float32 weights are not those of 16 bits.
-  const auto report = patch_here(make({.bits = 0, .dtype = mx::float32}))->report();
+  const auto report =
+      patch_here(make({.bits = 0, .dtype = mx::float32}))->report();
   std::set<std::string> places;
   for (const auto& note : report.notes) {
     if (note.fold == "narrow_constants") {

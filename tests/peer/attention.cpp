@@ -74,8 +74,8 @@ void run_attention(Bound& bound) {
     throw internal_error(
         "test peer: shapes of q, k, v and output of an attention do not fit");
   }
-  const auto length = std::clamp<int64_t>(
-      read<int32_t>(given.type, given.data), 0, k.shape[2]);
+  const auto length =
+      std::clamp<int64_t>(read<int32_t>(given.type, given.data), 0, k.shape[2]);
   const int64_t shared = q.shape[1] / k.shape[1];
   const Walk walk(out, out.shape);
   for (int64_t b = 0; b < q.shape[0]; ++b) {

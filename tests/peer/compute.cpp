@@ -41,8 +41,9 @@ template <typename T>
 Function find_function(Op op) {
   static constexpr auto kFunctions =
       []<size_t... I>(std::index_sequence<I...> /*all*/) {
-        return std::array<Function, sizeof...(I)>{function_of<T, I>()...};
-      }(std::make_index_sequence<lang::kOperations>());
+    return std::array<Function, sizeof...(I)>{function_of<T, I>()...};
+  }
+  (std::make_index_sequence<lang::kOperations>());
   return kFunctions[static_cast<size_t>(op)];
 }
 
@@ -96,9 +97,8 @@ void compute(
     }
     if (instruction.op == Op::Select) {
       return with_register_type(instruction.type, [&](auto value) {
-        each([&](int64_t place) {
-          select<decltype(value)>(in, result, place);
-        });
+        each(
+            [&](int64_t place) { select<decltype(value)>(in, result, place); });
       });
     }
     const Function function = find_function<From>(instruction.op);

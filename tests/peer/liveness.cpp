@@ -65,8 +65,7 @@ std::vector<Extent> parts_of(
     const std::vector<Accesses>& accesses,
     const std::vector<Extent>& kept) {
   const Extent all{
-      scratch.address,
-      scratch.address + static_cast<int64_t>(scratch.bytes)};
+      scratch.address, scratch.address + static_cast<int64_t>(scratch.bytes)};
   std::set<Address> cuts{all.begin, all.end};
   const auto cut = [&](const std::vector<Extent>& extents) {
     for (const Extent& e : extents) {

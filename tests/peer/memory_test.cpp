@@ -38,8 +38,8 @@ TEST(MemoryDeathTest, AHostReadDies) {
   const auto memory = instance().allocate(64);
   EXPECT_DEATH(
       {
-        volatile const auto* host = reinterpret_cast<const volatile float*>(
-            memory.address.value());
+        volatile const auto* host =
+            reinterpret_cast<const volatile float*>(memory.address.value());
         std::exit(host[0] == 0 ? 0 : 1);
       },
       "");

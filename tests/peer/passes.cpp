@@ -238,8 +238,7 @@ Register PassRunner::pick(
       return T(0);
     }
     return read<T>(
-        array.type,
-        rows.at(row) + index * array.strides.back() * array.item());
+        array.type, rows.at(row) + index * array.strides.back() * array.item());
   });
 }
 
@@ -257,10 +256,9 @@ PassRunner::take(const lang::Instruction& i, const Register& at, bool given) {
   const int64_t step = table.shape.back() == 1 ? 0 : table.strides.back();
   return filled(i, width(), [&](auto zero, int64_t place) {
     using T = decltype(zero);
-    return inside ? read<T>(
-                        table.type,
-                        walk.at(row) + place * step * table.item())
-                  : T(0);
+    return inside
+        ? read<T>(table.type, walk.at(row) + place * step * table.item())
+        : T(0);
   });
 }
 

@@ -102,12 +102,10 @@ void Queue::wait_for(uint64_t mark) {
   Worker::shared().wait(mark);
   for (const Delivery& delivery : deliveries_) {
     if (delivery.mark <= mark) {
-      copy_bytes(
-          delivery.to, delivery.bytes->data(), delivery.bytes->size());
+      copy_bytes(delivery.to, delivery.bytes->data(), delivery.bytes->size());
     }
   }
-  std::erase_if(
-      deliveries_, [&](const Delivery& d) { return d.mark <= mark; });
+  std::erase_if(deliveries_, [&](const Delivery& d) { return d.mark <= mark; });
   for (const Run& run : runs_) {
     if (run.mark <= mark) {
       run.sequence->tell_fault();

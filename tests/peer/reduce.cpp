@@ -33,11 +33,8 @@ T product(const Register& value, int64_t width) {
 /// NaN is larger than all numbers; `nan_wins` prefers it in either case. -1 of
 /// no places.
 template <typename T>
-int64_t find_best(
-    const Register& value,
-    int64_t width,
-    bool largest,
-    bool nan_wins) {
+int64_t
+find_best(const Register& value, int64_t width, bool largest, bool nan_wins) {
   const auto before = [&](T x, T y) {
     const bool x_is_nan = x != x, y_is_nan = y != y;
     if (x_is_nan || y_is_nan) {
@@ -93,8 +90,7 @@ Register reduce(Op op, const Register& value, int64_t width) {
   with_register_type(value.type(), [&](auto zero) {
     using T = decltype(zero);
     if (place) {
-      const int64_t best =
-          find_best<T>(value, width, op == Op::ArgMax, false);
+      const int64_t best = find_best<T>(value, width, op == Op::ArgMax, false);
       result.set<uint32_t>(0, best < 0 ? 0 : static_cast<uint32_t>(best));
     } else {
       result.set<T>(0, reduced<T>(op, value, width));

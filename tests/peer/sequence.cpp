@@ -108,13 +108,13 @@ Array Sequence::input(int item, int number) {
 
 /// Keys or values of an attention: the last row that its length names is read
 /// when the item runs.
-void Sequence::refresh_last_row(int item, const Array& now, Array& copy)
-    const {
+void Sequence::refresh_last_row(int item, const Array& now, Array& copy) const {
   const lang::Program& program = executable(item).program();
   if (program.stage != lang::Stage::Attention) {
     return;
   }
-  const Array length = find_array(items_[item].inputs[program.attention.length]);
+  const Array length =
+      find_array(items_[item].inputs[program.attention.length]);
   const auto last =
       std::min<int64_t>(read<int32_t>(length.type, length.data), now.shape[2]) -
       1;

@@ -43,12 +43,9 @@ class SequenceOfMaps : public testing::Test {
   View row(int number) const {
     return dense_view(scratch_.address + 16 * number, Type::F32, {4});
   }
-  static SequenceItem item(
-      lang::Program program,
-      std::vector<View> inputs,
-      View output) {
-    return {
-        compile(program), std::move(inputs), std::vector<View>{output}, {}};
+  static SequenceItem
+  item(lang::Program program, std::vector<View> inputs, View output) {
+    return {compile(program), std::move(inputs), std::vector<View>{output}, {}};
   }
   void set(backend::Address at, std::vector<float> values) {
     queue_->copy_in(at, values.data(), 4 * values.size());

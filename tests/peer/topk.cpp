@@ -36,8 +36,7 @@ void run_topk(Bound& bound) {
       const int64_t place = places[static_cast<size_t>(i)];
       for (int output : top.values) {
         const Array& to = bound.outputs[output];
-        write(
-            to.type, values.as<float>(place), Walk(to, to.shape).at(row, i));
+        write(to.type, values.as<float>(place), Walk(to, to.shape).at(row, i));
       }
       for (int output : top.places) {
         const Array& to = bound.outputs[output];

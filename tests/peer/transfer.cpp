@@ -38,12 +38,11 @@ Array host_array(const mx::array& a) {
   for (int axis = 0; axis < static_cast<int>(a.ndim()); ++axis) {
     const int64_t stride = a.strides(axis);
     array.strides.push_back(stride);
-    array.shape.push_back(
-        stride == 0 && a.shape(axis) > 1 ? 1 : a.shape(axis));
+    array.shape.push_back(stride == 0 && a.shape(axis) > 1 ? 1 : a.shape(axis));
   }
   if (a.size() > 0) {
-    array.data = reinterpret_cast<std::byte*>(
-        const_cast<char*>(a.data<char>()));
+    array.data =
+        reinterpret_cast<std::byte*>(const_cast<char*>(a.data<char>()));
   }
   return array;
 }
@@ -58,8 +57,7 @@ std::vector<std::byte> gather(const Array& array) {
   }
   const Walk walk(array, array.shape);
   for (int64_t i = 0; i < count; ++i) {
-    std::memcpy(
-        bytes.data() + static_cast<size_t>(i) * item, walk.at(i), item);
+    std::memcpy(bytes.data() + static_cast<size_t>(i) * item, walk.at(i), item);
   }
   return bytes;
 }

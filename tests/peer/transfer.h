@@ -13,10 +13,8 @@ Array host_array(const backend::mx::array& a);
 std::vector<std::byte> gather(const Array& array);
 
 /// The view of adjacent elements in row-major order.
-backend::View dense_view(
-    backend::Address data,
-    lang::Type type,
-    const lang::Shape& shape);
+backend::View
+dense_view(backend::Address data, lang::Type type, const lang::Shape& shape);
 
 /// An array's elements, which lie in row-major order, as the array that MLX
 /// sees: broadcast to `shape`.

@@ -76,8 +76,7 @@ To convert(From x) {
 }
 
 template <typename T>
-constexpr bool is_half =
-    std::is_same_v<T, mlx::core::float16_t> ||
+constexpr bool is_half = std::is_same_v<T, mlx::core::float16_t> ||
     std::is_same_v<T, mlx::core::bfloat16_t>;
 
 /// The element that a register value becomes where a T is stored.

@@ -1,8 +1,8 @@
-#include "tests/peer/chosen.h"
 #include "zmlx/plan/plan.h"
 
 #include <gtest/gtest.h>
 
+#include "tests/peer/chosen.h"
 #include "zmlx/graph/fold.h"
 #include "zmlx/graph/lift.h"
 #include "zmlx/graph/presets.h"

@@ -118,8 +118,7 @@ class Checker {
     }
     const bool by_default =
         std::holds_alternative<std::monostate>(found_.stream);
-    if (by_default && type == mx::float32 &&
-        is_used(inputs, kForDifferences)) {
+    if (by_default && type == mx::float32 && is_used(inputs, kForDifferences)) {
       const auto where = where_of(c, mx::float64, "dense");
       guarded(found_, Check::derivative, where, [&] {
         check_by_differences(call, split, inputs, where, found_);

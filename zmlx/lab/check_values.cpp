@@ -54,8 +54,7 @@ void check_outputs(
     KernelCheck& found) {
   guarded(found, check, where, [&] {
     const auto body = kernel.body(attributes);
-    auto got =
-        op::apply(kernel.with(attributes).call(), inputs, found.stream);
+    auto got = op::apply(kernel.with(attributes).call(), inputs, found.stream);
     mx::eval(got);
     const auto want = op::reference(body, inputs, op::Precision::Double);
     for (size_t i = 0; i < got.size(); ++i) {

@@ -48,6 +48,13 @@ class TestPeer : public backend::Peer {
     return test_peer::compile(program);
   }
 
+  std::string listing(
+      const lang::Program& /*program*/,
+      std::span<const lang::Shape> /*inputs*/,
+      std::span<const lang::Shape> /*outputs*/) const override {
+    return "The test peer interprets programs.";
+  }
+
   std::unique_ptr<backend::Sequence> sequence(
       std::vector<backend::SequenceItem> items,
       const backend::Memory& scratch,

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/peer/peer.h"
+#include "tests/peer/schedule.h"
 #include "tests/peer/transfer.h"
 #include "zmlx/backend/effects.h"
 #include "zmlx/base/errors.h"

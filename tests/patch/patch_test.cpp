@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/peer/chosen.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/models/random.h"
 #include "zmlx/models/registry.h"
@@ -16,6 +17,14 @@ namespace zmlx {
 namespace {
 
 using models::RandomLlama;
+
+/// A patched model whose step runs on the device that is tested.
+std::unique_ptr<PatchedDecoder> patch_here(
+    std::shared_ptr<const nn::Model> model,
+    PatchOptions options = {}) {
+  options.device = test_peer::chosen_device();
+  return patch(std::move(model), options);
+}
 
 std::shared_ptr<const nn::Model> make(const RandomLlama& options) {
   return models::make_model(models::random_llama(options));
@@ -43,7 +52,7 @@ const std::vector<int> kTokens{1, 7, 400, 33, 999, 0, 12, 500, 77, 2};
 void expect_same_logits(const RandomLlama& options) {
   auto model = make(options);
   auto plain = nn::plain_decoder(model);
-  auto patched = patch(model);
+  auto patched = patch_here(model);
   ASSERT_NE(patched->plan(), nullptr) << patched->report().plan_reason;
   auto a = plain->new_state(64);
   auto b = patched->new_state(64);
@@ -152,7 +161,7 @@ void expect_same_answers(
     bool own_attention = false) {
   auto model = std::make_shared<OddModel>(middle, own_attention);
   auto plain = nn::plain_decoder(model);
-  auto patched = patch(model);
+  auto patched = patch_here(model);
   EXPECT_EQ(patched->plan() != nullptr, planned)
       << patched->report().plan_reason;
   auto a = plain->new_state(100);
@@ -198,7 +207,7 @@ TEST(Patch, SixteenBitsModelsRoundWhereTheyStore) {
     auto model = std::make_shared<OddModel>(
         [](const mx::array& h) { return mx::tanh(h); }, false, dtype);
     auto plain = nn::plain_decoder(model);
-    auto patched = patch(model);
+    auto patched = patch_here(model);
     auto a = plain->new_state(32);
     auto b = patched->new_state(32);
     for (int token : {1, 7, 40, 3}) {
@@ -217,7 +226,7 @@ TEST(Patch, WhatJoinsTheCacheWritesWaitsForNothingOfTheirs) {
 TEST(Patch, OtherWeightsAreCapturedAgain) {
   auto model =
       std::make_shared<OddModel>([](const mx::array& h) { return h * 2.f; });
-  auto patched = patch(model);
+  auto patched = patch_here(model);
   auto before = patched->new_state(16);
   const auto old = values(patched->forward({7}, *before));
   auto other =
@@ -240,7 +249,7 @@ TEST(Patch, TokensAreChosenInsideTheStep) {
     return mx::argmax(noisy(logits, position), -1);
   };
   auto model = make({});
-  auto patched = patch(model, {.choose = choose});
+  auto patched = patch_here(model, {.choose = choose});
   ASSERT_NE(patched->plan(), nullptr) << patched->report().plan_reason;
   auto inside = patched->new_state(32);
   auto outside = patched->new_state(32);
@@ -261,7 +270,7 @@ TEST(Patch, AChooserThatChoosesNoTokenIsRefused) {
     return mx::argmax(mx::concatenate({logits, logits}, 1), -1);
   };
   try {
-    patch(make({}), {.choose = two});
+    patch_here(make({}), {.choose = two});
     FAIL();
   } catch (const UserError& e) {
     EXPECT_STREQ(
@@ -275,7 +284,7 @@ TEST(Patch, StepsInFlightGiveTheTokensOfStepsThatAreWaitedFor) {
   auto model = make({});
   std::vector<std::unique_ptr<nn::Decoder>> decoders;
   decoders.push_back(nn::plain_decoder(model));
-  decoders.push_back(patch(model));
+  decoders.push_back(patch_here(model));
   for (auto& decoder : decoders) {
     auto waited = decoder->new_state(32);
     auto queued = decoder->new_state(32);
@@ -302,7 +311,7 @@ TEST(Patch, StepsInFlightGiveTheTokensOfStepsThatAreWaitedFor) {
 
 TEST(Patch, ALikeliestTokenIsThatOfTheLogits) {
   auto model = make({});
-  auto patched = patch(model);
+  auto patched = patch_here(model);
   auto plain = nn::plain_decoder(model);
   auto a = patched->new_state(32);
   auto b = patched->new_state(32);
@@ -316,7 +325,7 @@ TEST(Patch, ALikeliestTokenIsThatOfTheLogits) {
 }
 
 TEST(Patch, AStateOutlivesItsDecoder) {
-  auto patched = patch(make({}));
+  auto patched = patch_here(make({}));
   auto state = patched->new_state(32);
   patched->forward(kTokens, *state);
   patched.reset();
@@ -327,7 +336,7 @@ TEST(Patch, AStateOutlivesItsDecoder) {
 TEST(Patch, AnOperationWithoutKernelRunsInMlxWithItsReason) {
   auto middle = [](const mx::array& h) { return mx::sort(h, -1); };
   expect_same_answers(middle, false);
-  auto report = patch(std::make_shared<OddModel>(middle))->report();
+  auto report = patch_here(std::make_shared<OddModel>(middle))->report();
   EXPECT_NE(report.plan_reason.find("Sort"), std::string::npos);
   EXPECT_NE(report.summary().find("Sort"), std::string::npos);
 }
@@ -335,7 +344,7 @@ TEST(Patch, AnOperationWithoutKernelRunsInMlxWithItsReason) {
 TEST(Patch, AttentionInOperationsOfItsOwnRunsAsTheOriginal) {
   auto middle = [](const mx::array& h) { return h; };
   expect_same_answers(middle, false, true);
-  auto report = patch(std::make_shared<OddModel>(middle, true))->report();
+  auto report = patch_here(std::make_shared<OddModel>(middle, true))->report();
   EXPECT_NE(report.plan_reason.find("only attention may"), std::string::npos);
 }
 
@@ -345,7 +354,7 @@ TEST(Patch, AStepThatReadsItsDataRunsAsTheOriginal) {
     return h * (x.item<float>() > 0 ? 1.0f : 2.0f);
   };
   expect_same_answers(middle, false);
-  auto report = patch(std::make_shared<OddModel>(middle))->report();
+  auto report = patch_here(std::make_shared<OddModel>(middle))->report();
   EXPECT_NE(report.plan_reason.find("cannot be captured"), std::string::npos);
 }
 
@@ -372,7 +381,7 @@ TEST(Patch, LogitsThatNameNoTokenAreAnErrorWhateverRuns) {
         std::make_shared<OddModel>(spoiled(INFINITY)),
         std::make_shared<OddModel>(sorted),
         std::make_shared<OddModel>(spoiled(std::nanf("")), true)}) {
-    auto patched = patch(model);
+    auto patched = patch_here(model);
     auto state = patched->new_state(16);
     EXPECT_THROW(patched->next_token({1, 2}, *state), nn::LogitsError);
     EXPECT_THROW(
@@ -393,7 +402,7 @@ TEST(Patch, LogitsThatNameNoTokenAreNamed) {
     return mx::argmin(logits, -1);
   };
   for (const auto& options : {PatchOptions{}, PatchOptions{.choose = least}}) {
-    auto patched = patch(std::make_shared<OddModel>(spoiled), options);
+    auto patched = patch_here(std::make_shared<OddModel>(spoiled), options);
     auto state = patched->new_state(16);
     EXPECT_EQ(
         message_of([&] {
@@ -414,7 +423,7 @@ TEST(Patch, AStopIsHeardBetweenTheTokensOfAPrompt) {
   const auto tanh = [](const mx::array& h) { return mx::tanh(h); };
   const auto sort = [](const mx::array& h) { return mx::sort(h, -1); };
   for (const auto& middle : {OddModel::Middle(tanh), OddModel::Middle(sort)}) {
-    auto patched = patch(std::make_shared<OddModel>(middle));
+    auto patched = patch_here(std::make_shared<OddModel>(middle));
     const std::vector<int> text(40, 3);
     auto whole = patched->new_state(64);
     const auto expected = patched->next_token(text, *whole);
@@ -431,13 +440,14 @@ TEST(Patch, AStopIsHeardBetweenTheTokensOfAPrompt) {
 
 TEST(Patch, OneLineSaysWhatRuns) {
   const auto outcome = [](OddModel::Middle middle, bool own_attention) {
-    return patch(std::make_shared<OddModel>(std::move(middle), own_attention))
+    return patch_here(
+               std::make_shared<OddModel>(std::move(middle), own_attention))
         ->report()
         .outcome();
   };
   const auto tanh = [](const mx::array& h) { return mx::tanh(h); };
   const auto sort = [](const mx::array& h) { return mx::sort(h, -1); };
-  const auto planned = patch(std::make_shared<OddModel>(tanh));
+  const auto planned = patch_here(std::make_shared<OddModel>(tanh));
   EXPECT_EQ(
       planned->report().outcome(),
       fmt::format(
@@ -454,7 +464,8 @@ TEST(Patch, OneLineSaysWhatRuns) {
 
 TEST(Patch, NotesOfFoldsAreInTheReport) {
   // Random float32 weights are not those of 16 bits.
-  const auto report = patch(make({.bits = 0, .dtype = mx::float32}))->report();
+  const auto report =
+      patch_here(make({.bits = 0, .dtype = mx::float32}))->report();
   std::set<std::string> places;
   for (const auto& note : report.notes) {
     if (note.fold == "narrow_constants") {
@@ -471,7 +482,7 @@ TEST(Patch, NotesOfFoldsAreInTheReport) {
 }
 
 TEST(Patch, SixLaunchesALayer) {
-  auto patched = patch(make({.layers = 4}));
+  auto patched = patch_here(make({.layers = 4}));
   const auto& report = patched->report();
   // 6 a layer, and the embedding, the head and what joins them.
   EXPECT_LE(report.rounds, 6 * 4 + 3) << report.summary();
@@ -488,14 +499,14 @@ TEST(Patch, EveryFoldAloneKeepsTheAnswers) {
   auto plain = nn::plain_decoder(model);
   auto state = plain->new_state(16);
   auto expected = values(plain->forward(kTokens, *state));
-  const auto folds = patch(model)->report().folds;
+  const auto folds = patch_here(model)->report().folds;
   for (const auto& fold : folds) {
-    auto patched = patch(model, {.patterns = {fold}});
+    auto patched = patch_here(model, {.patterns = {fold}});
     auto mine = patched->new_state(16);
     EXPECT_LT(
         distance(values(patched->forward(kTokens, *mine)), expected), 2e-5)
         << fold;
-    auto without = patch(model, {.exclude = {fold}});
+    auto without = patch_here(model, {.exclude = {fold}});
     auto other = without->new_state(16);
     EXPECT_LT(
         distance(values(without->forward(kTokens, *other)), expected), 2e-5)
@@ -504,7 +515,7 @@ TEST(Patch, EveryFoldAloneKeepsTheAnswers) {
 }
 
 TEST(Patch, PromptAtOnceOrTokenByTokenIsTheSame) {
-  auto patched = patch(make({}));
+  auto patched = patch_here(make({}));
   auto at_once = patched->new_state(32);
   auto one_by_one = patched->new_state(32);
   auto a = values(patched->forward(kTokens, *at_once));
@@ -517,7 +528,7 @@ TEST(Patch, PromptAtOnceOrTokenByTokenIsTheSame) {
 
 TEST(Patch, ContextGrowsAndThenIsFull) {
   auto model = make({.layers = 1, .max_positions = 64});
-  auto patched = patch(model);
+  auto patched = patch_here(model);
   auto plain = nn::plain_decoder(model);
   auto state = patched->new_state(600); // starts with 512, grows past it
   auto other = plain->new_state(600);
@@ -536,7 +547,7 @@ TEST(Patch, ContextGrowsAndThenIsFull) {
 }
 
 TEST(Patch, TrimRewindsExactly) {
-  auto patched = patch(make({}));
+  auto patched = patch_here(make({}));
   auto state = patched->new_state(32);
   patched->forward(kTokens, *state);
   auto before = values(patched->forward({5}, *state));
@@ -548,7 +559,7 @@ TEST(Patch, TrimRewindsExactly) {
 }
 
 TEST(Patch, CopiesGoTheirOwnWay) {
-  auto patched = patch(make({}));
+  auto patched = patch_here(make({}));
   auto state = patched->new_state(32);
   patched->forward(kTokens, *state);
   auto twin = state->copy();
@@ -559,24 +570,24 @@ TEST(Patch, CopiesGoTheirOwnWay) {
 }
 
 TEST(Patch, WrongUseIsRefusedAndLosesNothing) {
-  auto patched = patch(make({}));
-  auto stranger = patch(make({}));
+  auto patched = patch_here(make({}));
+  auto stranger = patch_here(make({}));
   auto state = patched->new_state(8);
   EXPECT_THROW(patched->forward({}, *state), UserError);
   EXPECT_THROW(patched->forward({-1}, *state), UserError);
   EXPECT_THROW(patched->forward({1001}, *state), UserError);
   EXPECT_THROW(stranger->forward({1}, *state), UserError);
   EXPECT_THROW(patched->new_state(0), UserError);
-  EXPECT_THROW(patch(make({}), {.patterns = {"nothing"}}), UserError);
+  EXPECT_THROW(patch_here(make({}), {.patterns = {"nothing"}}), UserError);
   EXPECT_EQ(state->position(), 0);
   patched->forward({1}, *state);
 }
 
 TEST(Patch, UnpatchedGivesItsMemoryBack) {
   auto model = make({.layers = 4});
-  patch(model); // what is made once a process is made
+  patch_here(model); // what is made once a process is made
   auto before = mx::get_active_memory();
-  auto patched = patch(model);
+  auto patched = patch_here(model);
   auto state = patched->new_state(128);
   for (int i = 0; i < 64; i++) {
     patched->forward({i}, *state);
@@ -593,7 +604,7 @@ TEST(Patch, UnpatchedIsBitForBitWhatWasNeverPatched) {
   auto never = nn::plain_decoder(model);
   auto state = never->new_state(32);
   auto expected = values(never->forward(kTokens, *state));
-  auto patched = patch(model);
+  auto patched = patch_here(model);
   auto mine = patched->new_state(128);
   for (int i = 0; i < 64; i++) {
     patched->forward({i}, *mine);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/peer/chosen.h"
 #include "zmlx/graph/fold.h"
 #include "zmlx/graph/lift.h"
 #include "zmlx/graph/presets.h"
@@ -52,7 +53,8 @@ graph::Graph random_graph(uint32_t seed, int operations) {
       {{"x", x, graph::Slot{graph::Slot::Kind::State, 0}}},
       {{"last", values.back() * 1.5f},
        {"middle", values[operations / 2] + 1.f}},
-      [](const mx::array&) { return ""; });
+      [](const mx::array&) { return ""; },
+      test_peer::chosen_device());
 }
 
 /// The rounds in which a node's results are needed: from its own to the last
@@ -153,7 +155,8 @@ TEST(Plan, MemoryOfDeadValuesIsUsedAgain) {
   const auto plan = plan_of(graph::lift(
       {{"x", x, graph::Slot{graph::Slot::Kind::State, 0}}},
       {{"y", y}},
-      [](const mx::array&) { return ""; }));
+      [](const mx::array&) { return ""; },
+      test_peer::chosen_device()));
   EXPECT_EQ(plan->rounds().size(), 12u);
   EXPECT_EQ(plan->arena_bytes(), 2 * 64 * sizeof(float));
 }
@@ -173,7 +176,8 @@ graph::Graph head_graph() {
       {{"logits", logits},
        {"likeliest", mx::argmax(logits, -1)},
        {"cache", mx::slice_update(cache, h, position, {0})}},
-      [](const mx::array&) { return ""; });
+      [](const mx::array&) { return ""; },
+      test_peer::chosen_device());
 }
 
 TEST(Plan, WhatOnlyOutputsNeedIsTold) {
@@ -211,7 +215,8 @@ TEST(Plan, NodesOfOneGroupShareARound) {
   auto graph = graph::lift(
       {{"x", x, graph::Slot{graph::Slot::Kind::State, 0}}},
       {{"a", mx::exp(h)}, {"b", mx::sin(h)}, {"c", mx::cos(h)}},
-      [](const mx::array&) { return ""; });
+      [](const mx::array&) { return ""; },
+      test_peer::chosen_device());
   EXPECT_EQ(plan_of(graph)->rounds().size(), 4u);
   for (auto& node : graph.nodes) {
     if (node.kind == Kind::Kernel && node.name != "softmax" &&

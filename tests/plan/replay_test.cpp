@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/peer/chosen.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/fold.h"
 #include "zmlx/graph/lift.h"
@@ -64,7 +65,8 @@ graph::Graph step_graph(int capacity) {
        {"sums", mx::slice_update(array(5), h, array(1), {0})},
        {"recent", mx::slice_update(array(6), h, array(4), {0})},
        {"recurrent", mx::slice_update(array(7), h, array(3), {0})}},
-      [](const mx::array&) { return ""; });
+      [](const mx::array&) { return ""; },
+      test_peer::chosen_device());
 }
 
 std::shared_ptr<const Plan> make_plan(int capacity) {
@@ -262,7 +264,8 @@ TEST(Plan, ReadingAStateAsItWasBeforeAWriteIsRefused) {
        {"sums", state, Slot{Slot::Kind::State, 0, true}}},
       {{"y", mx::exp(before)},
        {"sums", mx::slice_update(state, before + 1.f, position, {0})}},
-      [](const mx::array&) { return ""; });
+      [](const mx::array&) { return ""; },
+      test_peer::chosen_device());
   std::string why;
   EXPECT_EQ(
       Plan::make(std::make_shared<const graph::Graph>(graph), &why), nullptr);

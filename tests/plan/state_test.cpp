@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/peer/chosen.h"
 #include "zmlx/base/errors.h"
 
 namespace zmlx::plan {
@@ -13,7 +14,7 @@ namespace {
 using nn::Keeps;
 
 const backend::Peer& peer() {
-  return *backend::find_peer(mx::Device::cpu);
+  return *backend::find_peer(test_peer::chosen_device());
 }
 
 const std::vector<nn::StateSlot> kCaches =

@@ -116,7 +116,9 @@ class Checker {
             found_);
       }
     }
-    if (type == mx::float32 && is_used(inputs, kForDifferences)) {
+    const bool by_default =
+        std::holds_alternative<std::monostate>(found_.stream);
+    if (by_default && type == mx::float32 && is_used(inputs, kForDifferences)) {
       const auto where = where_of(c, mx::float64, "dense");
       guarded(found_, Check::derivative, where, [&] {
         check_by_differences(call, split, inputs, where, found_);
@@ -282,8 +284,10 @@ void KernelCheck::fail(Check check, std::string where, std::string what) {
 
 KernelCheck check_kernel(
     const op::Op& kernel,
-    const std::function<void(const lang::Case&)>& progress) {
+    const std::function<void(const lang::Case&)>& progress,
+    mx::StreamOrDevice stream) {
   KernelCheck found;
+  found.stream = stream;
   found.kernel = kernel.name();
   found.family = kernel.family();
   found.input_types = input_types_of(kernel);

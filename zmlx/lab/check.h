@@ -29,6 +29,7 @@ enum class Check {
   empty,
   /// The gradient through mx::vjp against the body of the gradient in float64.
   gradient,
+  /// Of the formula, so on the default device alone.
   /// The gradient in float64 (in float32 through mx::vjp where it is no kernel)
   /// against central differences of the reference in float64: along
   /// random directions, and by element for small inputs. A stop_gradient must
@@ -48,6 +49,8 @@ struct CheckFailure {
 
 /// What was found about one kernel.
 struct ZMLX_API KernelCheck {
+  /// Where the kernel runs; nothing is MLX's default device.
+  mx::StreamOrDevice stream = {};
   std::string kernel;
   std::string family;
   std::vector<std::string> input_types; // "indices: int32"; "x: tested types"
@@ -79,10 +82,12 @@ struct ZMLX_API KernelCheck {
 };
 
 /// One kernel, all checks. What a check throws is a failure of the kernel.
-/// `progress` is told before each case; what it throws ends the check.
+/// `progress` is told before each case; what it throws ends the check. The
+/// kernel runs on `stream`; what it is held against does not.
 ZMLX_API KernelCheck check_kernel(
     const op::Op& kernel,
-    const std::function<void(const lang::Case&)>& progress = {});
+    const std::function<void(const lang::Case&)>& progress = {},
+    mx::StreamOrDevice stream = {});
 
 /// Told before each case: which kernel, cases done, of how many.
 using CheckProgress =

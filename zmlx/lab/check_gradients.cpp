@@ -52,7 +52,8 @@ std::vector<mx::array> vjp_of(
     const std::shared_ptr<const op::Call>& call,
     const std::vector<int>& wanted,
     const std::vector<mx::array>& inputs,
-    const std::vector<mx::array>& cotangents) {
+    const std::vector<mx::array>& cotangents,
+    mx::StreamOrDevice stream) {
   std::vector<mx::array> primals;
   for (int i : wanted) {
     primals.push_back(inputs[i]);
@@ -63,7 +64,7 @@ std::vector<mx::array> vjp_of(
                for (size_t i = 0; i < wanted.size(); ++i) {
                  all[wanted[i]] = given[i];
                }
-               return op::apply(call, all);
+               return op::apply(call, all, stream);
              },
              primals,
              cotangents)
@@ -101,9 +102,9 @@ void check_gradient_kernel(
     KernelCheck& found) {
   guarded(found, Check::gradient, where, [&] {
     const auto cotangents = cotangents_of(call->body, inputs, layout);
-    auto got = vjp_of(call, wanted, inputs, cotangents);
+    auto got = vjp_of(call, wanted, inputs, cotangents, found.stream);
     mx::eval(got);
-    const auto outputs = op::apply(call, inputs);
+    const auto outputs = op::apply(call, inputs, found.stream);
     for (size_t i = 0; i < got.size(); ++i) {
       std::string why;
       const auto body = call->gradient({wanted[i]}, &why)->body;

@@ -46,7 +46,8 @@ std::vector<mx::array> vjp_of(
     const std::shared_ptr<const op::Call>& call,
     const std::vector<int>& wanted,
     const std::vector<mx::array>& inputs,
-    const std::vector<mx::array>& cotangents);
+    const std::vector<mx::array>& cotangents,
+    mx::StreamOrDevice stream = {});
 
 /// Cotangents for the outputs of a body on these inputs: evenly drawn from -1
 /// to 1, 0 for outputs of whole numbers.

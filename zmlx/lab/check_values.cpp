@@ -1,5 +1,6 @@
 #include "zmlx/lab/check_values.h"
 
+#include "zmlx/op/primitive.h"
 #include "zmlx/op/reference.h"
 
 namespace zmlx::lab {
@@ -53,7 +54,7 @@ void check_outputs(
     KernelCheck& found) {
   guarded(found, check, where, [&] {
     const auto body = kernel.body(attributes);
-    auto got = kernel.with(attributes).all({inputs.begin(), inputs.end()});
+    auto got = op::apply(kernel.with(attributes).call(), inputs, found.stream);
     mx::eval(got);
     const auto want = op::reference(body, inputs, op::Precision::Double);
     for (size_t i = 0; i < got.size(); ++i) {

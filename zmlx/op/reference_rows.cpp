@@ -116,8 +116,8 @@ mx::array running_sum(const mx::array& x, lang::ScanOrder order, mx::Stream s) {
   const bool inclusive =
       order == ScanOrder::Forward || order == ScanOrder::Reverse;
   // In float64 where the device has it.
-  const bool wide =
-      s.device == mx::Device::cpu && mx::issubdtype(x.dtype(), mx::floating);
+  const bool wide = s.device.type == mx::Device::cpu &&
+      mx::issubdtype(x.dtype(), mx::floating);
   return mx::astype(
       mx::cumsum(
           wide ? mx::astype(x, mx::float64, s) : x, -1, reverse, inclusive, s),

@@ -268,7 +268,7 @@ Product head(Step& step) {
 /// before the wait.
 void run_all(
     backend::cpu::Pool& pool,
-    const std::vector<const backend::Launch*>& launches) {
+    const std::vector<const backend::cpu::Launch*>& launches) {
   pool.run([&](int part, int parts) {
     for (size_t i = 0; i < launches.size(); ++i) {
       launches[i]->run(part, parts);
@@ -301,7 +301,7 @@ void measure_threads(
   backend::cpu::Pool pool(threads);
   struct Row {
     std::string name;
-    std::vector<const backend::Launch*> launches;
+    std::vector<const backend::cpu::Launch*> launches;
     int64_t bytes = 0;
   };
   // A layer's products lie four apart; each shape alone goes over all layers.

@@ -232,7 +232,8 @@ double process_seconds() {
 void run(const Settings& settings) {
   std::vector<Memory> memory;
   const auto floats = [&] {
-    return static_cast<float*>(make_view(Type::F32, {kFloats}, memory).data);
+    return backend::cpu::pointer<float>(
+        make_view(Type::F32, {kFloats}, memory).data);
   };
   float *out = floats(), *a = floats(), *b = floats();
   std::atomic<uint32_t> seen = 0;

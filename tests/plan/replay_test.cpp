@@ -211,7 +211,7 @@ TEST(Replay, AnIndexOutsideItsArrayIsToldByItsKernel) {
   auto x = graph::placeholder({1, 4}, mx::float32);
   auto at = mx::astype(x, mx::int32);
   const auto pick = elementwise("pick(table, i)", {.inputs = {"table", "i"}});
-  auto y = pick(mx::array({1.f, 2.f, 3.f}, {1, 3}), at);
+  auto y = pick(mx::array({1.f, 2.f, 3.f, 4.f}, {1, 4}), at);
   const std::vector<nn::StateSlot> slots{{"x", {4}, mx::float32, Keeps::All}};
   const auto plan = Plan::make(
       std::make_shared<const graph::Graph>(graph::lift(
@@ -234,7 +234,7 @@ TEST(Replay, AnIndexOutsideItsArrayIsToldByItsKernel) {
     FAIL();
   } catch (const UserError& e) {
     EXPECT_NE(
-        std::string(e.what()).find("index 7 is outside the 3 places of a row"),
+        std::string(e.what()).find("index 7 is outside the 4 places of a row"),
         std::string::npos)
         << e.what();
   }

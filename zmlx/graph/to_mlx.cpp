@@ -1,6 +1,7 @@
 #include "zmlx/graph/to_mlx.h"
 
 #include <algorithm>
+#include <map>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/primitives.h"
@@ -11,10 +12,27 @@
 namespace zmlx::graph {
 namespace {
 
+/// The calling thread's stream on a device. MLX has default streams for its own
+/// devices alone; another peer's gets one when first asked for.
+mx::Stream stream_on(mx::Device device) {
+  if (device.index < mx::device_count(device.type)) {
+    return mx::default_stream(device);
+  }
+  thread_local std::map<mx::Device, mx::Stream> streams;
+  auto found = streams.find(device);
+  if (found == streams.end()) {
+    found = streams.emplace(device, mx::new_stream(device)).first;
+  }
+  return found->second;
+}
+
 class Builder {
  public:
   Builder(const Graph& graph, const std::vector<mx::array>& inputs)
-      : graph_(graph), inputs_(inputs), made_(graph.nodes.size()) {}
+      : graph_(graph),
+        inputs_(inputs),
+        stream_(stream_on(graph.device)),
+        made_(graph.nodes.size()) {}
 
   std::vector<mx::array> run() {
     for (size_t n = 0; n < graph_.nodes.size(); n++) {
@@ -51,7 +69,7 @@ class Builder {
       operands.push_back(read(operand));
     }
     auto results =
-        op::apply(op::make_call(node.name, node.body), operands, graph_.device);
+        op::apply(op::make_call(node.name, node.body), operands, stream_);
     for (size_t i = 0; i < results.size(); i++) {
       if (const auto& target = node.results[i].target) {
         results[i] = write(*target, results[i]);
@@ -144,6 +162,7 @@ class Builder {
 
   const Graph& graph_;
   const std::vector<mx::array>& inputs_;
+  mx::Stream stream_;
   size_t next_input_ = 0;
   std::vector<std::vector<mx::array>> made_;
 };

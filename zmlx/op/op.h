@@ -65,7 +65,8 @@ class ZMLX_API BoundOp {
 
 /// A kernel of the catalogue that is called like a function:
 ///
-///   ZMLX_API inline const Op swiglu2{"swiglu2", "silu(gate) * up", [](Define& k) {
+///   ZMLX_API inline const Op swiglu2{"swiglu2", "silu(gate) * up", [](Define&
+///   k) {
 ///     auto gate = k.input("gate"), up = k.input("up");
 ///     k.output(silu(gate) * up);
 ///     k.cases({{"rows 33x11008", {{33, 11008}, {33, 11008}}}});

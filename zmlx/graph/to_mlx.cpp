@@ -1,6 +1,8 @@
 #include "zmlx/graph/to_mlx.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
 
 #include "zmlx/base/errors.h"
 #include "zmlx/graph/primitives.h"
@@ -10,6 +12,22 @@
 
 namespace zmlx::graph {
 namespace {
+
+/// MLX has default streams for its own devices only; another one, which has a
+/// peer and no more, gets a stream here.
+mx::Stream stream_of(mx::Device device) {
+  if (mx::is_available(device)) {
+    return mx::default_stream(device);
+  }
+  static std::mutex mutex;
+  static std::map<mx::Device, mx::Stream> made;
+  std::lock_guard lock(mutex);
+  const auto known = made.find(device);
+  return known != made.end()
+      ? known->second
+      : made.emplace(device, mx::new_thread_unsafe_stream(device))
+            .first->second;
+}
 
 class Builder {
  public:
@@ -50,8 +68,10 @@ class Builder {
     for (const auto& operand : node.operands) {
       operands.push_back(read(operand));
     }
-    auto results =
-        op::apply(op::make_call(node.name, node.body), operands, graph_.device);
+    auto results = op::apply(
+        op::make_call(node.name, node.body),
+        operands,
+        stream_of(graph_.device));
     for (size_t i = 0; i < results.size(); i++) {
       if (const auto& target = node.results[i].target) {
         results[i] = write(*target, results[i]);

@@ -198,15 +198,22 @@ void decode(
     int64_t count,
     T* out) {
   const auto whats = row_of(weight.format).parts;
+  std::array<double, kMostParts> of_group{}; // scales and biases, decoded once
   for (int64_t k = first; k < first + count; ++k) {
+    const bool begins_group =
+        k == first || (weight.group_size > 0 && k % weight.group_size == 0);
     double number = 0;
     for (size_t p = 0; p < whats.size(); ++p) {
       const FormatPart& what = whats[p];
       const std::byte* at = parts[p].data + row * parts[p].stride;
       const bool grouped =
           what.use == PartUse::Scales || what.use == PartUse::Biases;
-      const double value = element(
-          what, parts[p], at, grouped ? k / weight.group_size : k, weight.bits);
+      if (grouped && begins_group) {
+        of_group[p] =
+            element(what, parts[p], at, k / weight.group_size, weight.bits);
+      }
+      const double value =
+          grouped ? of_group[p] : element(what, parts[p], at, k, weight.bits);
       number = what.use == PartUse::Scales ? number * value : number + value;
     }
     out[k - first] = static_cast<T>(number);

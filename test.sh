@@ -18,14 +18,6 @@ check_format() {
   find zmlx cli tests benchmarks \( -name '*.h' -o -name '*.cpp' \) -print0 | xargs -0 "$program" --dry-run --Werror
 }
 
-# Nothing above the seam (zmlx/backend/backend.h) may need the CPU's peer: without a file of it, conformance, plans, patches
-# and a real model run on the test peer alone. The compiler cache has most objects from the ordinary build.
-check_without_cpu_peer() {
-  step "without the CPU's peer"
-  cmake -S . -B build/nocpu -G Ninja -DCMAKE_BUILD_TYPE=Release -DZMLX_CPU_PEER=OFF -DZMLX_BUILD_CLI=OFF >/dev/null
-  cmake --build build/nocpu --target test_peer test_conformance test_plan test_patch
-  ctest --test-dir build/nocpu -L peer --output-on-failure --no-tests=error
-}
 
 install_packages
 make_venv requirements-dev.txt
@@ -36,6 +28,5 @@ check_format
 step "python: ruff"
 .venv/bin/ruff check --quiet .
 build
-check_without_cpu_peer
 step "tests"
 exec ctest --test-dir build/release -j 2 --output-on-failure --no-tests=error "$@"

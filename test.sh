@@ -18,7 +18,6 @@ check_format() {
   find zmlx cli tests benchmarks \( -name '*.h' -o -name '*.cpp' \) -print0 | xargs -0 "$program" --dry-run --Werror
 }
 
-
 install_packages
 make_venv requirements-dev.txt
 fetch_model

@@ -612,6 +612,14 @@ TEST(ProductStage, SaysWhatItCannotRun) {
       "scales and biases of different types");
   program.weights = {{WeightFormat::Dense, 0, 0, {1}}};
   EXPECT_EQ(stages::product_unsupported(program), "weights of type uint32");
+  const lang::Body body = lang::Kernel("k", "", [](lang::Define& k) {
+                            auto x = k.input("x");
+                            k.output(product(x, k.weight("w", 4, 64)));
+                          }).body();
+  EXPECT_EQ(
+      stages::product_unsupported(*lang::lower(
+          body, {Type::F64, Type::U32, Type::F32, Type::F32}, nullptr)),
+      "a product with rows of float64");
 }
 
 } // namespace

@@ -42,7 +42,7 @@ class Matrix {
       return number;
     }
     if (!bound_.fault) {
-      bound_.fault = {number, count, true, false, weight_.experts};
+      bound_.fault = {number, count, true, false, lang::parts_of(weight_)[0]};
     }
     return std::nullopt;
   }

@@ -415,6 +415,17 @@ std::optional<std::string> weight_unsupported(
   return {};
 }
 
+bool multiplies_float64(const lang::Program& program) {
+  for (const lang::Pass& pass : program.row.passes) {
+    for (const lang::Store& store : pass.stores) {
+      if (pass.code[store.value].type == Type::F64) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 } // namespace
 
 std::optional<std::string> product_unsupported(const lang::Program& program) {
@@ -426,6 +437,9 @@ std::optional<std::string> product_unsupported(const lang::Program& program) {
     if (auto reason = weight_unsupported(weight, program.inputs)) {
       return reason;
     }
+  }
+  if (multiplies_float64(program)) {
+    return "a product with rows of float64";
   }
   return std::nullopt;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change is shared, from a fresh clone on.
-# Further arguments go to ctest, e.g. `./test.sh -R test_lang`.
+# With arguments it runs what ctest finds by them, e.g. `./test.sh -R test_lang`.
 set -euo pipefail
 cd "$(dirname "$0")"
 . tools/setup.sh
@@ -27,5 +27,14 @@ check_format
 step "python: ruff"
 .venv/bin/ruff check --quiet .
 build
+if [ $# -gt 0 ]; then
+  step "tests: $*"
+  exec ctest --test-dir build/release -j 2 --output-on-failure --no-tests=error "$@"
+fi
+# The tests on the test peer run below, where they cannot fall back on the CPU's peer.
 step "tests"
-exec ctest --test-dir build/release -j 2 --output-on-failure --no-tests=error "$@"
+ctest --test-dir build/release -j 2 --output-on-failure --no-tests=error -LE peer
+step "tests without the CPU's peer"
+cmake --preset no-cpu-peer >/dev/null
+cmake --build --preset no-cpu-peer >/dev/null
+ctest --preset no-cpu-peer

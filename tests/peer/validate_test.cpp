@@ -12,9 +12,7 @@
 namespace zmlx::test_peer {
 namespace {
 
-// The interpreter takes minutes for it: run it by
-// test_peer --gtest_also_run_disabled_tests --gtest_filter='Slow*'.
-TEST(SlowValidate, DISABLED_SmolLM2SaysTheSameOnTheTestPeer) {
+TEST(SlowValidate, SmolLM2SaysTheSameOnTheTestPeer) {
   const auto file = std::filesystem::path(ZMLX_SOURCE_DIR) / "models" /
       "SmolLM2-135M-Instruct.Q4_1.gguf";
   if (!std::filesystem::exists(file)) {

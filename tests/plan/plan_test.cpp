@@ -236,6 +236,9 @@ TEST(Plan, WithoutAPeerThereIsNone) {
   EXPECT_EQ(
       Plan::make(std::make_shared<const graph::Graph>(graph), &why), nullptr);
   EXPECT_EQ(why, "no peer for the device of the step");
+  EXPECT_EQ(
+      Plan::make(std::make_shared<const graph::Graph>(graph), nullptr),
+      nullptr);
 }
 
 } // namespace

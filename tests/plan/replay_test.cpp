@@ -207,6 +207,21 @@ TEST(Replay, StepsWithoutOutputsChangeTheStateAlike) {
   expect_same(replay, state, oracle);
 }
 
+TEST(Replay, GoesAfterTheStepsThatAreInFlight) {
+  const auto plan = make_plan(16);
+  State state(plan->peer(), kSlots, 16);
+  Oracle oracle;
+  for (int token : {3, 7, 2, 9, 5, 1}) {
+    Replay replay(plan, state);
+    replay.step(state.ticket(), token, token % 2 == 0); // not waited for
+    oracle.step(token);
+  }
+  Replay replay(plan, state);
+  replay.step(state.ticket(), 4);
+  oracle.step(4);
+  expect_same(replay, state, oracle);
+}
+
 TEST(Replay, AnIndexOutsideItsArrayIsToldByItsKernel) {
   auto x = graph::placeholder({1, 4}, mx::float32);
   auto at = mx::astype(x, mx::int32);
@@ -217,8 +232,10 @@ TEST(Replay, AnIndexOutsideItsArrayIsToldByItsKernel) {
       std::make_shared<const graph::Graph>(graph::lift(
           {{"x", x, Slot{Slot::Kind::State, 0}}},
           {{"y", y}, {"chosen", mx::argmax(y, -1)}},
-          [](const mx::array&) { return ""; })),
+          [](const mx::array&) { return ""; },
+          test_peer::chosen_device())),
       nullptr);
+  ASSERT_TRUE(plan);
   State state(plan->peer(), slots, 2);
   const std::vector<float> good{0, 2, 1, 1}, bad{0, 7, 1, 1};
   Replay replay(plan, state);

@@ -81,8 +81,8 @@ uint32_t integer_at(const PartRows& part, const std::byte* row, int64_t i) {
 }
 
 uint32_t code_at(const std::byte* row, int64_t i, int bits) {
-  const int64_t bit = i * bits;
-  const int64_t in_word = bit % 32;
+  const auto bit = static_cast<uint64_t>(i * bits);
+  const uint64_t in_word = bit % 32;
   uint64_t words = load<uint32_t>(row + bit / 32 * 4);
   if (in_word + bits > 32) {
     words |= uint64_t{load<uint32_t>(row + bit / 32 * 4 + 4)} << 32;
@@ -103,6 +103,33 @@ double element(
   const uint32_t stored =
       codes ? code_at(row, i, bits) : integer_at(part, row, i);
   return what.value != nullptr ? what.value(stored, bits) : stored;
+}
+
+/// Multiplies or adds what part p says of the numbers from k on, which are of
+/// one group.
+void apply_part(
+    const Weight& weight,
+    size_t p,
+    const PartRows& part,
+    int64_t row,
+    int64_t k,
+    std::span<double> numbers) {
+  const FormatPart& what = row_of(weight.format).parts[p];
+  const std::byte* at = part.data + row * part.stride;
+  const bool grouped =
+      what.use == PartUse::Scales || what.use == PartUse::Biases;
+  if (grouped) {
+    const double of_group =
+        element(what, part, at, k / weight.group_size, weight.bits);
+    for (double& number : numbers) {
+      number =
+          what.use == PartUse::Scales ? number * of_group : number + of_group;
+    }
+    return;
+  }
+  for (double& number : numbers) {
+    number += element(what, part, at, k++, weight.bits);
+  }
 }
 
 std::string listed(std::span<const int> numbers) {
@@ -197,26 +224,23 @@ void decode(
     int64_t first,
     int64_t count,
     T* out) {
-  const auto whats = row_of(weight.format).parts;
-  std::array<double, kMostParts> of_group{}; // scales and biases, decoded once
-  for (int64_t k = first; k < first + count; ++k) {
-    const bool begins_group =
-        k == first || (weight.group_size > 0 && k % weight.group_size == 0);
-    double number = 0;
-    for (size_t p = 0; p < whats.size(); ++p) {
-      const FormatPart& what = whats[p];
-      const std::byte* at = parts[p].data + row * parts[p].stride;
-      const bool grouped =
-          what.use == PartUse::Scales || what.use == PartUse::Biases;
-      if (grouped && begins_group) {
-        of_group[p] =
-            element(what, parts[p], at, k / weight.group_size, weight.bits);
-      }
-      const double value =
-          grouped ? of_group[p] : element(what, parts[p], at, k, weight.bits);
-      number = what.use == PartUse::Scales ? number * value : number + value;
+  // From one group's border to the next, and never more than fit the buffer.
+  std::array<double, 128> numbers;
+  const int64_t group = std::max(weight.group_size, 1);
+  for (int64_t done = 0; done < count;) {
+    const int64_t k = first + done;
+    const int64_t to_border = weight.group_size > 0 ? group - k % group : count;
+    const int64_t n = std::min(
+        {to_border, count - done, static_cast<int64_t>(numbers.size())});
+    const std::span piece(numbers.data(), static_cast<size_t>(n));
+    std::ranges::fill(piece, 0.0);
+    for (size_t p = 0; p < parts.size(); ++p) {
+      apply_part(weight, p, parts[p], row, k, piece);
     }
-    out[k - first] = static_cast<T>(number);
+    std::ranges::transform(piece, out + done, [](double number) {
+      return static_cast<T>(number);
+    });
+    done += n;
   }
 }
 

@@ -144,8 +144,8 @@ class ReplayedState : public RunState {
   int vocab_size_;
   std::shared_ptr<const plan::Plan> plan_;
   std::unique_ptr<plan::State> state_;
-  plan::Replay replay_;
   std::deque<std::unique_ptr<Submitted>> submitted_;
+  plan::Replay replay_; // goes first: it waits for what writes to submitted_
 };
 
 class RebuiltState : public RunState {

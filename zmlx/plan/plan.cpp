@@ -99,6 +99,10 @@ bool can_give_outputs(const graph::Graph& graph, std::string* why) {
 std::shared_ptr<const Plan> Plan::make(
     std::shared_ptr<const graph::Graph> graph,
     std::string* why) {
+  std::string unheard;
+  if (!why) {
+    why = &unheard;
+  }
   auto plan = std::make_shared<Plan>();
   plan->graph_ = std::move(graph);
   plan->peer_ = backend::find_peer(plan->graph_->device);

@@ -17,8 +17,8 @@ namespace zmlx::plan {
 /// Immutable; any number of conversations, of any capacity, replay it.
 class ZMLX_API Plan {
  public:
-  /// For the peer of the graph's device. Null, with the reason in *why, where a
-  /// part of the graph has no kernel there.
+  /// For the peer of the graph's device. Null, with the reason in *why (unless
+  /// that is null), where a part of the graph has no kernel there.
   static std::shared_ptr<const Plan> make(
       std::shared_ptr<const graph::Graph> graph,
       std::string* why);
@@ -76,6 +76,11 @@ class ZMLX_API Replay {
  public:
   /// The state is of the plan's peer and lives longer.
   Replay(std::shared_ptr<const Plan> plan, State& state);
+  /// Waits for the steps that are in flight, so that what begin_read_choice was
+  /// given has been written.
+  ~Replay();
+  Replay(const Replay&) = delete;
+  Replay& operator=(const Replay&) = delete;
 
   /// Gives the peer the step on `token`, which the caller knows to be in the
   /// vocabulary, or without one on the likeliest token of the step before, and

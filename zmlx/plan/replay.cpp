@@ -16,6 +16,13 @@ Replay::Replay(std::shared_ptr<const Plan> plan, State& state)
   whole_step_ = make_sequence(true);
 }
 
+Replay::~Replay() {
+  try {
+    state_.queue().wait(); // for the sequences, which a queue does not keep
+  } catch (...) { // nobody reads the step that failed
+  }
+}
+
 std::unique_ptr<backend::Sequence> Replay::make_sequence(
     bool with_outputs) const {
   std::vector<backend::SequenceItem> items;

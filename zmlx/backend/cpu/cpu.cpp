@@ -7,7 +7,6 @@
 #include "zmlx/backend/cpu/executor.h"
 #include "zmlx/backend/cpu/pool.h"
 #include "zmlx/backend/cpu/sequence.h"
-#include "zmlx/backend/cpu/vector.h"
 #include "zmlx/backend/stages/attention/cpu.h"
 #include "zmlx/backend/stages/product/cpu.h"
 #include "zmlx/backend/stages/topk/cpu.h"
@@ -113,21 +112,17 @@ class CpuPeer : public Peer {
   }
 };
 
-const CpuPeer& peer() {
-  static const CpuPeer peer;
-  return peer;
-}
-
-const AddPeer kPeer(mx::Device(mx::Device::cpu, 0), peer());
+const AddPeer kPeer(mx::Device(mx::Device::cpu, 0), instance());
 
 } // namespace
 
 const Peer& instance() {
-  return peer();
+  static const CpuPeer peer;
+  return peer;
 }
 
 std::shared_ptr<const Executable> compile(const lang::Program& program) {
-  if (auto why = peer().unsupported(program)) {
+  if (auto why = instance().unsupported(program)) {
     throw internal_error("cpu: cannot run this program: {}", *why);
   }
   switch (program.stage) {
@@ -140,10 +135,6 @@ std::shared_ptr<const Executable> compile(const lang::Program& program) {
     default:
       return make_vector(program);
   }
-}
-
-std::string simd_name() {
-  return vector_target();
 }
 
 } // namespace zmlx::backend::cpu

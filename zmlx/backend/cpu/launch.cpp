@@ -23,17 +23,4 @@ void run(const Launch& launch) {
   Pool::shared().run([&](int part, int parts) { launch.run(part, parts); });
 }
 
-void run(std::span<const std::unique_ptr<Launch>> launches) {
-  Pool& pool = Pool::shared();
-  pool.run([&](int part, int parts) {
-    for (size_t i = 0; i < launches.size(); ++i) {
-      if (i > 0) {
-        launches[i]->prefetch(part, parts);
-        pool.barrier();
-      }
-      launches[i]->run(part, parts);
-    }
-  });
-}
-
 } // namespace zmlx::backend::cpu

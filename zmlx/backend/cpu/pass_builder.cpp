@@ -2,7 +2,6 @@
 
 #include "zmlx/backend/cpu/scalar.h"
 #include "zmlx/backend/faults.h"
-#include "zmlx/base/errors.h"
 #include "zmlx/lang/space.h"
 
 namespace zmlx::backend::cpu {
@@ -102,43 +101,24 @@ void PassBuilder::build() {
   drop_dead();
   make_loops();
   place_direct();
+  load_overwritten();
   assign_registers();
   free_fixed(first_fixed);
   bound_.passes_.push_back(std::move(plan_));
 }
 
+// What lower() does not promise: it knows no limits and no arrays.
 void PassBuilder::check() const {
-  if (pass_.code.size() > kMaxCode ||
-      pass_.reductions.size() > kMaxReductions) {
-    throw internal_error(
-        "vector program: {} instructions and {} reductions in a pass",
-        pass_.code.size(),
-        pass_.reductions.size());
-  }
-  const auto known = [this](int reg) {
-    return static_cast<size_t>(reg) < pass_.code.size();
-  };
-  for (size_t i = 0; i < pass_.code.size(); ++i) {
-    const auto& instruction = pass_.code[i];
-    for (int k = 0; k < lang::operands(instruction); ++k) {
-      if (instruction.in[k] >= i) {
-        throw internal_error(
-            "vector program: instruction {} reads register {}",
-            i,
-            instruction.in[k]);
-      }
-    }
-  }
-  for (const auto& r : pass_.reductions) {
-    if (!known(r.value) || r.slot < 0 || r.slot >= bound_.slots_) {
-      throw internal_error("vector program: reduction into slot {}", r.slot);
-    }
-  }
+  const size_t count = pass_.code.size();
+  require(
+      count <= kMaxCode && pass_.reductions.size() <= kMaxReductions,
+      "{} instructions and {} reductions in a pass",
+      count,
+      pass_.reductions.size());
   for (const auto& s : pass_.stores) {
-    if (!known(s.value) || s.output < kNamedOutput ||
-        s.output >= static_cast<int>(outputs_.size())) {
-      throw internal_error("vector program: store into output {}", s.output);
-    }
+    const bool fits = s.output >= kNamedOutput &&
+        s.output < static_cast<int>(outputs_.size());
+    require(fits, "store into output {}", s.output);
   }
 }
 
@@ -251,14 +231,10 @@ void PassBuilder::resolve(size_t i) {
     case Op::CumSum:
       return resolve_scan(i);
     case Op::Index:
-      if (walk_ == Walk::Flat) {
-        throw internal_error("vector program: Index in a flat walk");
-      }
+      require(walk_ != Walk::Flat, "Index in a flat walk");
       return put_step(step_of(Act::Index, i), false);
     case Op::RowIndex:
-      if (walk_ == Walk::Flat) {
-        throw internal_error("vector program: RowIndex in a flat walk");
-      }
+      require(walk_ != Walk::Flat, "RowIndex in a flat walk");
       return put_step(step_of(Act::RowIndex, i), true);
     case Op::Constant:
       return resolve_number(i, instruction.value);
@@ -293,35 +269,30 @@ void PassBuilder::resolve_slot(size_t i) {
   const auto& instruction = pass_.code[i];
   const auto reg = static_cast<uint16_t>(i);
   if (walk_ == Walk::Store) {
-    if (instruction.type != Type::F32) {
-      throw internal_error(
-          "vector program: accumulator of {}", lang::name_of(instruction.type));
-    }
+    require(
+        instruction.type == Type::F32,
+        "accumulator of {}",
+        lang::name_of(instruction.type));
     Step step = step_of(Act::Accumulator, i);
     step.access = instruction.number;
     return put_step(step, false);
   }
-  if (instruction.number < 0 || instruction.number >= bound_.slots_) {
-    throw internal_error("vector program: slot {}", instruction.number);
-  }
+  const int slot = instruction.number;
   once_[i] = true;
   plan_.places.push_back(
-      {reg,
-       BoundPasses::Place::Part::Slot,
-       static_cast<size_t>(instruction.number)});
+      {reg, BoundPasses::Place::Part::Slot, static_cast<size_t>(slot)});
 }
 
 void PassBuilder::resolve_input(size_t i) {
   const auto& instruction = pass_.code[i];
   const View view = meeting(instruction.number);
   Access access(view, space_, "vector program: input");
-  if (register_type(lang::compute_type(view.type)) != type_of(instruction)) {
-    throw internal_error(
-        "vector program: input {} of type {} read as {}",
-        instruction.number,
-        lang::name_of(view.type),
-        lang::name_of(instruction.type));
-  }
+  require(
+      register_type(lang::compute_type(view.type)) == type_of(instruction),
+      "input {} of type {} read as {}",
+      instruction.number,
+      lang::name_of(view.type),
+      lang::name_of(instruction.type));
   const bool steady = access.steady(bound_.width_);
   const int64_t stride = access.stride();
   const bool once = (steady && stride == 0) || bound_.width_ <= 1;
@@ -340,13 +311,12 @@ void PassBuilder::set_index(size_t i, int64_t length, Step& step) const {
   const auto& instruction = pass_.code[i];
   const auto index = instruction.in[0];
   step.type = type_of(pass_.code[index]);
-  if (lang::is_float(step.type) || walk_ == Walk::Flat) {
-    throw internal_error(
-        "vector program: {} by {} from input {}",
-        lang::name_of(instruction.op),
-        lang::name_of(step.type),
-        instruction.number);
-  }
+  require(
+      !lang::is_float(step.type) && walk_ != Walk::Flat,
+      "{} by {} from input {}",
+      lang::name_of(instruction.op),
+      lang::name_of(step.type),
+      instruction.number);
   step.operands = 1;
   step.in[0] = index;
   step.mask[0] = mask(index);
@@ -358,19 +328,14 @@ void PassBuilder::set_index(size_t i, int64_t length, Step& step) const {
 void PassBuilder::resolve_pick(size_t i) {
   const auto& instruction = pass_.code[i];
   const View& view = inputs_[instruction.number];
-  if (view.shape.empty()) {
-    throw internal_error(
-        "vector program: Pick from input {} of no axes", instruction.number);
-  }
+  require(
+      !view.shape.empty(), "Pick from input {} of no axes", instruction.number);
   Step step = step_of(Act::Pick, i);
   set_index(i, view.shape.back(), step);
   step.own_stride = view.strides.back();
   step.run = find_load(view.type, step.own_stride == 1);
   step.access = access_of_rows(instruction.number);
   step.windows = windows_of(step);
-  if (step.windows < 0) {
-    find_runs(step);
-  }
   put_step(step, once_[instruction.in[0]]);
 }
 
@@ -401,26 +366,19 @@ int PassBuilder::access_of_rows(int input) {
 void PassBuilder::resolve_take(size_t i) {
   const auto& instruction = pass_.code[i];
   View lead = inputs_[instruction.number];
-  if (lead.shape.size() < 2 ||
-      (lead.shape.back() != 1 && lead.shape.back() != space_.back()) ||
-      !once_[instruction.in[0]]) {
-    throw internal_error(
-        "vector program: Take from input {} of {} axes",
-        instruction.number,
-        lead.shape.size());
-  }
+  require(
+      lead.shape.size() >= 2 &&
+          (lead.shape.back() == 1 || lead.shape.back() == space_.back()) &&
+          once_[instruction.in[0]],
+      "Take from input {} of {} axes",
+      instruction.number,
+      lead.shape.size());
   Step step = step_of(Act::Take, i);
   step.own_stride = lead.shape.back() == 1 ? 0 : lead.strides.back();
   lead.shape.pop_back();
   lead.strides.pop_back();
   set_index(i, lang::count(lead.shape), step);
-  const Type stored = lead.type;
-  if (step.own_stride == 1 && stored == type_of(instruction) &&
-      lang::size_of(stored) >= 4) {
-    step.load = nullptr; // the register is the table's memory
-  } else {
-    step.load = find_load(stored, step.own_stride == 1);
-  }
+  step.load = find_load(lead.type, step.own_stride == 1);
   if (space_.back() == 0) {
     lead.data = &bound_;
   }
@@ -432,9 +390,9 @@ void PassBuilder::resolve_take(size_t i) {
 
 void PassBuilder::resolve_random(size_t i) {
   const uint16_t seed = pass_.code[i].in[0];
-  if (!once_[seed] || type_of(pass_.code[seed]) != Type::U64) {
-    throw internal_error("vector program: a seed that changes along the row");
-  }
+  require(
+      once_[seed] && type_of(pass_.code[seed]) == Type::U64,
+      "a seed that changes along the row");
   Step step = step_of(Act::Random, i);
   step.operands = 1;
   step.in[0] = seed;
@@ -446,10 +404,11 @@ void PassBuilder::resolve_scan(size_t i) {
   const lang::ScanOrder order = instruction.order;
   const bool backwards = order == lang::ScanOrder::Reverse ||
       order == lang::ScanOrder::ReverseExclusive;
-  if (walk_ != Walk::Rows ||
-      (plan_.carries > 0 && plan_.backwards != backwards)) {
-    throw internal_error("vector program: a {} sum here", lang::name_of(order));
-  }
+  require(
+      walk_ == Walk::Rows &&
+          (plan_.carries == 0 || plan_.backwards == backwards),
+      "a {} sum here",
+      lang::name_of(order));
   plan_.backwards = backwards;
   Step step = step_of(Act::Scan, i);
   step.operands = 1;
@@ -463,24 +422,21 @@ void PassBuilder::resolve_scan(size_t i) {
 void PassBuilder::resolve_compute(size_t i) {
   const auto& instruction = pass_.code[i];
   Step step = step_of(Act::Compute, i);
-  std::array<Type, 3> types{};
   bool once = true;
   step.operands = lang::arity(instruction.op);
   for (int k = 0; k < step.operands; ++k) {
     const uint16_t reg = instruction.in[k];
     step.in[k] = reg;
     step.mask[k] = mask(reg);
-    types[k] = type_of(pass_.code[reg]);
     once = once && once_[reg];
   }
-  step.compute = find_operation(instruction, types);
-  if (!step.compute) {
-    throw internal_error(
-        "vector program: no {} of {} giving {}",
-        lang::name_of(instruction.op),
-        lang::name_of(types[0]),
-        lang::name_of(instruction.type));
-  }
+  step.compute = find_operation(instruction);
+  require(
+      step.compute != nullptr,
+      "no {} of {} giving {}",
+      lang::name_of(instruction.op),
+      lang::name_of(instruction.from),
+      lang::name_of(instruction.type));
   put_step(step, once);
 }
 

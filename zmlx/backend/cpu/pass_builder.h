@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "zmlx/backend/cpu/passes.h"
+#include "zmlx/base/errors.h"
 
 namespace zmlx::backend::cpu {
 
@@ -21,12 +22,6 @@ inline constexpr int64_t kMaxLoopBlock = 1 << 16;
 inline constexpr int64_t kMinBlock = 16;
 /// Values of a row that are kept for a later pass: some of L2.
 inline constexpr int64_t kKeptBytes = 256 * 1024;
-
-/// Memory that suffices for a row of every program within the limits.
-inline constexpr size_t kRowMemory = kMaxSlots * 8 * kUniformLanes +
-    kMaxReductions * sizeof(Accumulator) + kMaxCode * sizeof(void*) +
-    kMaxCode * sizeof(uint64_t) + kMaxCode * 8 * kUniformLanes +
-    kMaxCode * 8 * kMinBlock + kVectorBytes + kKeptBytes;
 
 /// Resolves one pass of a program; used by BoundPasses while it is made.
 class PassBuilder {
@@ -45,6 +40,26 @@ class PassBuilder {
   using Step = BoundPasses::Step;
   using From = BoundPasses::Pointer::From;
 
+  template <typename... Args>
+  static void
+  require(bool fits, fmt::format_string<Args...> what, Args&&... args) {
+    if (!fits) {
+      throw internal_error(
+          "vector program: {}", fmt::format(what, std::forward<Args>(args)...));
+    }
+  }
+  /// Calls visit(register) for what the pass stores, reduces or adds up.
+  template <typename Visit>
+  void for_each_sink(Visit visit) const {
+    const auto visit_all = [&](const auto& plans) {
+      for (const auto& plan : plans) {
+        visit(plan.value);
+      }
+    };
+    visit_all(plan_.stores);
+    visit_all(plan_.reductions);
+    visit_all(plan_.adds);
+  }
   void check() const;
   void choose_stores();
   void mark_needed();
@@ -62,7 +77,10 @@ class PassBuilder {
   void place_stores();
   bool place_sum(const lang::Store& store);
   void place_store(const lang::Store& store, BoundPasses::StorePlan& plan);
+  void load_overwritten();
+  std::vector<size_t> last_reads() const;
   void assign_registers();
+  int64_t block_length(size_t bytes) const;
   void make_loops();
   struct Phases;
   struct Draft;
@@ -103,8 +121,7 @@ class PassBuilder {
   /// Whether the register is memory that is there, not the step's own.
   static bool is_view(const Step& step) {
     return step.act == Act::Alias || step.act == Act::Accumulator ||
-        step.act == Act::Kept || step.act == Act::Fixed ||
-        (step.act == Act::Take && !step.load);
+        step.act == Act::Kept || step.act == Act::Fixed;
   }
   static Step step_of(Act act, size_t i);
   void put_step(Step step, bool once);
@@ -112,7 +129,6 @@ class PassBuilder {
   bool put_fixed_row(const Step& step, BlockArgs& args);
   bool rows_share(const Step& step) const;
   const void* fixed_memory(uint16_t reg) const;
-  void find_runs(Step& pick) const;
   int windows_of(const Step& pick);
   int access_of_rows(int input);
   bool picks() const;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "zmlx/backend/cpu/scalar.h"
 
@@ -14,8 +15,6 @@ namespace {
 // Longer rows would push what they are read beside out of the caches. Windows
 // take half as much, and less time than reading place by place.
 constexpr int64_t kFixedWidth = 8192, kWindowed = 8 * kFixedWidth;
-// A run of a pick costs about as much as this many places read one by one.
-constexpr int64_t kRunPlaces = 8;
 
 } // namespace
 
@@ -63,7 +62,8 @@ bool PassBuilder::put_fixed_row(const Step& step, BlockArgs& args) {
   std::vector<std::byte> row(args.n * size);
   args.out = row.data();
   if (step.act == Act::Index) {
-    fill_index(static_cast<int32_t*>(args.out), 0, args.n);
+    auto* places = static_cast<int32_t*>(args.out);
+    std::iota(places, places + args.n, 0);
   } else {
     step.compute(args);
   }
@@ -104,31 +104,6 @@ void PassBuilder::put_constant(
   plan_.places.push_back({reg, BoundPasses::Place::Part::Constant, number});
 }
 
-// The runs in which places follow each other that are the same in every row, if
-// all are inside and the runs are long.
-void PassBuilder::find_runs(Step& pick) const {
-  const Fixed& fixed = fixed_[pick.in[0]];
-  if (fixed.row < 0 || pick.type != lang::Type::I32) {
-    return;
-  }
-  const auto* places =
-      reinterpret_cast<const int32_t*>(bound_.fixed_[fixed.row].data());
-  std::vector<BoundPasses::PickedRun> runs;
-  for (int64_t i = 0; i < bound_.width_; ++i) {
-    if (places[i] < 0 || places[i] >= pick.length) {
-      return;
-    }
-    if (runs.empty() || places[i] != places[i - 1] + 1) {
-      runs.push_back({i, i, places[i]});
-    }
-    runs.back().end = i + 1;
-  }
-  if (static_cast<int64_t>(runs.size()) * kRunPlaces <= bound_.width_) {
-    pick.runs = static_cast<int>(bound_.runs_.size());
-    bound_.runs_.push_back(std::move(runs));
-  }
-}
-
 // The windows of a pick at places that are the same in every row.
 int PassBuilder::windows_of(const Step& pick) {
   const Fixed& fixed = fixed_[pick.in[0]];
@@ -154,14 +129,7 @@ int PassBuilder::windows_of(const Step& pick) {
 // others. A step that may find an index outside stays.
 void PassBuilder::drop_dead() {
   std::vector<bool> read(pass_.code.size());
-  const auto mark = [&](const auto& plans) {
-    for (const auto& plan : plans) {
-      read[plan.value] = true;
-    }
-  };
-  mark(plan_.stores);
-  mark(plan_.reductions);
-  mark(plan_.adds);
+  for_each_sink([&](uint16_t reg) { read[reg] = true; });
   std::vector<Step> left;
   for (auto step = plan_.block.rbegin(); step != plan_.block.rend(); ++step) {
     if (!read[step->to] && step->kept < 0 && step->input < 0) {

@@ -1,7 +1,7 @@
 #include "tests/peer/executable.h"
 
 #include "tests/peer/interpret.h"
-#include "zmlx/backend/effects.h"
+#include "zmlx/backend/order.h"
 #include "zmlx/backend/faults.h"
 #include "zmlx/base/errors.h"
 

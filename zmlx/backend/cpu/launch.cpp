@@ -2,8 +2,8 @@
 
 #include "zmlx/backend/cpu/pool.h"
 #include "zmlx/backend/cpu/runner.h"
-#include "zmlx/backend/effects.h"
 #include "zmlx/backend/faults.h"
+#include "zmlx/backend/order.h"
 
 namespace zmlx::backend::cpu {
 

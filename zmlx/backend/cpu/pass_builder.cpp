@@ -75,10 +75,6 @@ PassBuilder::PassBuilder(
       number_(number),
       pass_(passes[number]),
       binding_(binding),
-      inputs_(binding.inputs),
-      outputs_(binding.outputs),
-      space_(binding.space),
-      walk_(binding.walk),
       given_(given_by_input(pass_.code)),
       needed_(pass_.code.size()),
       once_(pass_.code.size()),
@@ -117,16 +113,16 @@ void PassBuilder::check() const {
       pass_.reductions.size());
   for (const auto& s : pass_.stores) {
     const bool fits = s.output >= kNamedOutput &&
-        s.output < static_cast<int>(outputs_.size());
+        s.output < static_cast<int>(binding_.outputs.size());
     require(fits, "store into output {}", s.output);
   }
 }
 
 void PassBuilder::choose_stores() {
   for (const auto& store : pass_.stores) {
-    if (walk_ == Walk::Store) {
-      const auto& shape = outputs_[store.output].shape;
-      if (shape.empty() || shape.back() != space_.back()) {
+    if (binding_.walk == Walk::Store) {
+      const auto& shape = binding_.outputs[store.output].shape;
+      if (shape.empty() || shape.back() != binding_.space.back()) {
         continue;
       }
     }
@@ -158,12 +154,12 @@ int PassBuilder::add_access(Access access, int source) {
 }
 
 lang::Shape PassBuilder::row_space() const {
-  return at_least_1d({space_.begin(), space_.end() - 1});
+  return at_least_1d({binding_.space.begin(), binding_.space.end() - 1});
 }
 
 // An input as it meets the others.
 View PassBuilder::meeting(int input) const {
-  View view = inputs_[input];
+  View view = binding_.inputs[input];
   if (static_cast<size_t>(input) < binding_.roles.size() &&
       binding_.roles[input] == lang::Role::EachRow) {
     view.shape.push_back(1);
@@ -231,17 +227,17 @@ void PassBuilder::resolve(size_t i) {
     case Op::CumSum:
       return resolve_scan(i);
     case Op::Index:
-      require(walk_ != Walk::Flat, "Index in a flat walk");
+      require(binding_.walk != Walk::Flat, "Index in a flat walk");
       return put_step(step_of(Act::Index, i), false);
     case Op::RowIndex:
-      require(walk_ != Walk::Flat, "RowIndex in a flat walk");
+      require(binding_.walk != Walk::Flat, "RowIndex in a flat walk");
       return put_step(step_of(Act::RowIndex, i), true);
     case Op::Constant:
       return resolve_number(i, instruction.value);
     case Op::Width:
-      return resolve_number(i, static_cast<double>(space_.back()));
+      return resolve_number(i, static_cast<double>(binding_.space.back()));
     case Op::Extent: {
-      const auto& shape = inputs_[instruction.number].shape;
+      const auto& shape = binding_.inputs[instruction.number].shape;
       const int axis = instruction.axis;
       const auto rank = static_cast<int>(shape.size());
       return resolve_number(
@@ -268,7 +264,7 @@ void PassBuilder::resolve_number(size_t i, double value) {
 void PassBuilder::resolve_slot(size_t i) {
   const auto& instruction = pass_.code[i];
   const auto reg = static_cast<uint16_t>(i);
-  if (walk_ == Walk::Store) {
+  if (binding_.walk == Walk::Store) {
     require(
         instruction.type == Type::F32,
         "accumulator of {}",
@@ -280,13 +276,15 @@ void PassBuilder::resolve_slot(size_t i) {
   const int slot = instruction.number;
   once_[i] = true;
   plan_.places.push_back(
-      {reg, BoundPasses::Place::Part::Slot, static_cast<size_t>(slot)});
+      {reg,
+       BoundPasses::Place::Part::Slot,
+       slot * sizeof(BoundPasses::Uniform)});
 }
 
 void PassBuilder::resolve_input(size_t i) {
   const auto& instruction = pass_.code[i];
   const View view = meeting(instruction.number);
-  Access access(view, space_, "vector program: input");
+  Access access(view, binding_.space, "vector program: input");
   require(
       register_type(lang::compute_type(view.type)) == type_of(instruction),
       "input {} of type {} read as {}",
@@ -297,7 +295,7 @@ void PassBuilder::resolve_input(size_t i) {
   const int64_t stride = access.stride();
   const bool once = (steady && stride == 0) || bound_.width_ <= 1;
   Step step = step_of(Act::Load, i);
-  step.load = find_load(view.type, once || stride == 1);
+  step.load = find_load(view.type, !once && stride == 1);
   const bool alias = view.type == type_of(instruction) &&
       lang::size_of(view.type) >= 4 && steady && stride == 1;
   step.act = once ? Act::LoadOnce : alias ? Act::Alias : Act::Load;
@@ -312,7 +310,7 @@ void PassBuilder::set_index(size_t i, int64_t length, Step& step) const {
   const auto index = instruction.in[0];
   step.type = type_of(pass_.code[index]);
   require(
-      !lang::is_float(step.type) && walk_ != Walk::Flat,
+      !lang::is_float(step.type) && binding_.walk != Walk::Flat,
       "{} by {} from input {}",
       lang::name_of(instruction.op),
       lang::name_of(step.type),
@@ -320,14 +318,14 @@ void PassBuilder::set_index(size_t i, int64_t length, Step& step) const {
   step.operands = 1;
   step.in[0] = index;
   step.mask[0] = mask(index);
-  step.load = find_load(inputs_[instruction.number].type, true);
+  step.load = find_load(binding_.inputs[instruction.number].type, true);
   step.length = length;
   step.input = given_[index] ? instruction.number : -1;
 }
 
 void PassBuilder::resolve_pick(size_t i) {
   const auto& instruction = pass_.code[i];
-  const View& view = inputs_[instruction.number];
+  const View& view = binding_.inputs[instruction.number];
   require(
       !view.shape.empty(), "Pick from input {} of no axes", instruction.number);
   Step step = step_of(Act::Pick, i);
@@ -343,7 +341,7 @@ void PassBuilder::resolve_pick(size_t i) {
 int PassBuilder::access_of_rows(int input) {
   const auto [at, added] = picked_rows_.try_emplace(input, -1);
   if (added) {
-    const View& view = inputs_[input];
+    const View& view = binding_.inputs[input];
     View lead = view;
     lead.shape.pop_back();
     lead.strides.pop_back();
@@ -365,10 +363,11 @@ int PassBuilder::access_of_rows(int input) {
 // Row r of a table is what its leading axes, as one, have at r.
 void PassBuilder::resolve_take(size_t i) {
   const auto& instruction = pass_.code[i];
-  View lead = inputs_[instruction.number];
+  View lead = binding_.inputs[instruction.number];
   require(
       lead.shape.size() >= 2 &&
-          (lead.shape.back() == 1 || lead.shape.back() == space_.back()) &&
+          (lead.shape.back() == 1 ||
+           lead.shape.back() == binding_.space.back()) &&
           once_[instruction.in[0]],
       "Take from input {} of {} axes",
       instruction.number,
@@ -379,7 +378,7 @@ void PassBuilder::resolve_take(size_t i) {
   lead.strides.pop_back();
   set_index(i, lang::count(lead.shape), step);
   step.load = find_load(lead.type, step.own_stride == 1);
-  if (space_.back() == 0) {
+  if (binding_.space.back() == 0) {
     lead.data = &bound_;
   }
   step.access = add_access(
@@ -405,7 +404,7 @@ void PassBuilder::resolve_scan(size_t i) {
   const bool backwards = order == lang::ScanOrder::Reverse ||
       order == lang::ScanOrder::ReverseExclusive;
   require(
-      walk_ == Walk::Rows &&
+      binding_.walk == Walk::Rows &&
           (plan_.carries == 0 || plan_.backwards == backwards),
       "a {} sum here",
       lang::name_of(order));

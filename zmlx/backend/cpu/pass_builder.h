@@ -84,7 +84,6 @@ class PassBuilder {
   void make_loops();
   struct Phases;
   struct Draft;
-  struct Sinks;
   bool may_loop(const Step& step) const;
   bool loop_reads(const Step& step) const;
   bool overwritten(int access) const;
@@ -94,29 +93,24 @@ class PassBuilder {
   bool loop_reduces(size_t number) const;
   bool loop_adds(const BoundPasses::AddPlan& add) const;
   Phases find_phases() const;
-  Sinks find_sinks(const Phases& phases);
-  std::vector<bool> read_apart(const Sinks& sinks) const;
+  void choose_sinks(const Phases& phases);
+  std::vector<bool> read_apart() const;
   void mark_raw(const std::vector<bool>& apart);
   std::vector<bool> read_outside(
       const Phases& phases,
       const std::vector<bool>& apart) const;
   int loop_value(Draft& draft, const Phases& phases, uint16_t reg);
   static int phase_of_sink(const Phases& phases, uint16_t reg);
-  void draft_sinks(Draft& draft, const Phases& phases, const Sinks& sinks);
+  void draft_sinks(Draft& draft, const Phases& phases);
   void draft_fetches(Draft& draft);
   void place_loops(
       std::vector<Draft>& drafts,
       const Phases& phases,
-      const Sinks& sinks,
       const std::vector<bool>& apart);
   BoundPasses::Pointer pointer_to(uint16_t reg);
   Step* step_of(uint16_t reg);
   BoundPasses::KeptValue* kept(size_t i);
-  struct NextRow {
-    int64_t bytes = 0; // to it; 0: other passes do not read the row
-    bool last = false; // no later pass reads this row
-  };
-  NextRow next_row(const Step& step) const;
+  BoundPasses::NextRow next_row(const Step& step) const;
   std::vector<int> count_reads() const;
   /// Whether the register is memory that is there, not the step's own.
   static bool is_view(const Step& step) {
@@ -151,10 +145,6 @@ class PassBuilder {
   size_t number_; // of the pass
   const lang::Pass& pass_;
   const Binding& binding_;
-  std::span<const View> inputs_;
-  std::span<const View> outputs_;
-  const lang::Shape& space_;
-  Walk walk_;
 
   BoundPasses::PassPlan plan_;
   std::vector<lang::Store> stores_; // those of this walk

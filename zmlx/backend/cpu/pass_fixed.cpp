@@ -27,7 +27,7 @@ const void* PassBuilder::fixed_memory(uint16_t reg) const {
 
 // Takes a step that no row changes; the others go on to be run.
 bool PassBuilder::put_fixed(const Step& step, bool once) {
-  if (walk_ != Walk::Rows ||
+  if (binding_.walk != Walk::Rows ||
       (step.act != Act::Compute && step.act != Act::Index)) {
     return false;
   }
@@ -101,7 +101,8 @@ void PassBuilder::put_constant(
   fixed_[reg].constant = static_cast<int>(number);
   once_[reg] = true;
   shared_[reg] = true;
-  plan_.places.push_back({reg, BoundPasses::Place::Part::Constant, number});
+  plan_.places.push_back(
+      {reg, BoundPasses::Place::Part::Constant, number * sizeof value});
 }
 
 // The windows of a pick at places that are the same in every row.

@@ -10,21 +10,6 @@
 namespace zmlx::backend::cpu {
 namespace {
 
-// Copies the first value of a uniform register over all of it.
-void spread(void* reg, size_t size) {
-  if (size == 8) {
-    std::fill_n(
-        static_cast<uint64_t*>(reg),
-        kUniformLanes,
-        *static_cast<const uint64_t*>(reg));
-  } else {
-    std::fill_n(
-        static_cast<uint32_t*>(reg),
-        kUniformLanes,
-        *static_cast<const uint32_t*>(reg));
-  }
-}
-
 // Bytes of a register's element that is loaded through `access`.
 size_t loaded_size(const Access& access) {
   return lang::size_of(register_type(lang::compute_type(access.type())));
@@ -105,9 +90,7 @@ void BoundPasses::load(const Step& step, void* to, Running& now)
       std::memset(to, 0, sizeof(Uniform));
       return;
     }
-    step.load(to, access.at(now.place), 1, 1);
-    spread(to, loaded_size(access));
-    return;
+    return step.load(to, access.at(now.place), 0, kUniformLanes);
   }
   auto* next = static_cast<std::byte*>(to);
   access.for_runs(

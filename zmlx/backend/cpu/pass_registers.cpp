@@ -94,7 +94,8 @@ std::vector<size_t> PassBuilder::last_reads() const {
 void PassBuilder::assign_registers() {
   using Part = BoundPasses::Place::Part;
   for (size_t s = 0; s < plan_.once.size(); ++s) {
-    plan_.places.push_back({plan_.once[s].to, Part::Uniform, s});
+    plan_.places.push_back(
+        {plan_.once[s].to, Part::Uniform, s * sizeof(BoundPasses::Uniform)});
   }
   const auto last = last_reads();
   size_t slots = 0, size = 0; // bytes per place

@@ -20,7 +20,7 @@ void PassBuilder::add_reductions() {
     const auto op =
         find_reduction(r.op, register_type(pass_.code[r.value].type));
     require(
-        op.add && walk_ == Walk::Rows,
+        op.add && binding_.walk == Walk::Rows,
         "reduction {} here",
         lang::name_of(r.op));
     plan_.reductions.push_back({r.value, mask(r.value), r.slot, op});
@@ -37,7 +37,7 @@ bool PassBuilder::overlaps_input(const Access& output) const {
 void PassBuilder::place_stores() {
   for (const auto& store : stores_) {
     require(
-        !store.one_a_row || (walk_ == Walk::Rows && once_[store.value]),
+        !store.one_a_row || (binding_.walk == Walk::Rows && once_[store.value]),
         "output {} wants one value per row",
         store.output);
     if (place_sum(store)) {
@@ -94,12 +94,14 @@ bool PassBuilder::place_sum(const lang::Store& store) {
   if (!plan.each_row) {
     // The caller's sums lie as the output does, adjacent; which row is known
     // when it runs.
-    lang::Shape shape = outputs_[store.output].shape;
+    lang::Shape shape = binding_.outputs[store.output].shape;
     if (store.into == lang::Into::Row) {
       shape = {shape.back()};
     }
     const Access access(
-        adjacent_view(&bound_, type, shape), space_, "vector program: sum");
+        adjacent_view(&bound_, type, shape),
+        binding_.space,
+        "vector program: sum");
     plan.along = access.stride() != 0 && access.steady(bound_.width_);
     require(
         plan.along || access.steady(bound_.width_),
@@ -120,15 +122,17 @@ void PassBuilder::place_store(
     const lang::Store& store,
     BoundPasses::StorePlan& plan) {
   const Type type = register_type(pass_.code[store.value].type);
-  View seen = outputs_[store.output];
-  if (plan.each_row && seen.shape.size() == space_.size() &&
+  View seen = binding_.outputs[store.output];
+  if (plan.each_row && seen.shape.size() == binding_.space.size() &&
       seen.shape.back() == 1) {
     seen.shape.pop_back();
     seen.strides.pop_back();
   }
   plan.access = add_access(
       Access(
-          seen, plan.each_row ? row_space() : space_, "vector program: output"),
+          seen,
+          plan.each_row ? row_space() : binding_.space,
+          "vector program: output"),
       ~store.output);
   const Access& access = bound_.accesses_[plan.access];
   const bool dense = access.stride() == 1 && access.steady(bound_.width_);
@@ -136,8 +140,8 @@ void PassBuilder::place_store(
   const auto size = static_cast<int64_t>(lang::size_of(seen.type));
   plan.stream = !plan.each_row && dense && lang::is_float(seen.type) &&
       bound_.rows_ * bound_.width_ * size >= kStreamBytes &&
-      seen.data.value() % 64 == 0 && access.fixed() && walk_ != Walk::Store &&
-      access.adjacent() &&
+      seen.data.value() % 64 == 0 && access.fixed() &&
+      binding_.walk != Walk::Store && access.adjacent() &&
       (bound_.rows_ == 1 || bound_.width_ * size % 64 == 0);
   bound_.streams_ = bound_.streams_ || plan.stream;
 }

@@ -62,22 +62,16 @@ void BoundPasses::run_pass(const PassPlan& pass, Running& now) const noexcept {
 
 void BoundPasses::put_places(const PassPlan& pass, Running& now)
     const noexcept {
-  RowMemory& memory = *now.memory;
+  const RowMemory& memory = *now.memory;
+  const void* const parts[] = {// by Place::Part
+                               memory.vectors,
+                               memory.uniform,
+                               constants_.data(),
+                               memory.slots};
   for (const Place& place : pass.places) {
-    switch (place.part) {
-      case Place::Part::Vector:
-        now.where[place.reg] = memory.vectors + place.at;
-        break;
-      case Place::Part::Uniform:
-        now.where[place.reg] = &memory.uniform[place.at];
-        break;
-      case Place::Part::Constant:
-        now.where[place.reg] = constants_[place.at].bytes;
-        break;
-      case Place::Part::Slot:
-        now.where[place.reg] = &memory.slots[place.at];
-        break;
-    }
+    now.where[place.reg] =
+        static_cast<const std::byte*>(parts[static_cast<size_t>(place.part)]) +
+        place.at;
   }
   now.placed = &pass;
 }

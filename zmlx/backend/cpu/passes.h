@@ -180,10 +180,12 @@ class BoundPasses {
     int64_t bytes = 0;
   };
 
+  /// Of an input that other passes read too.
   struct NextRow {
-    int access; // of an input
-    int64_t bytes; // to its next row
-    lang::Type stored;
+    int access = 0;
+    int64_t bytes = 0; // to its next row; 0: it is not worth fetching
+    lang::Type stored = lang::Type::F32;
+    bool last = false; // no later pass reads this row
   };
 
   struct LoopPlan {
@@ -193,7 +195,7 @@ class BoundPasses {
     std::vector<Pointer> pointers; // by memory
     std::vector<size_t> reductions; // of the pass, in the loop's order
     std::vector<uint16_t> reads, makes; // registers; kept ones lie elsewhere
-    std::vector<NextRow> next_rows; // of inputs that another pass reads too
+    std::vector<NextRow> next_rows;
   };
 
   struct Step {
@@ -255,7 +257,7 @@ class BoundPasses {
     enum class Part : uint8_t { Vector, Uniform, Constant, Slot };
     uint16_t reg;
     Part part;
-    size_t at; // Vector: bytes into that part; else the number
+    size_t at; // bytes into that part
   };
 
   struct PassPlan {

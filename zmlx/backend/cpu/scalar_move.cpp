@@ -29,24 +29,16 @@ void store(const StoreArgs& a) noexcept {
 
 // ------------------------------------------------------------ reductions
 
-// Sums of floats are kept in float64, of integers modulo 2^64.
-template <typename T>
-struct State {
-  static T get(const Accumulator& a) {
-    if constexpr (std::is_floating_point_v<T>) {
-      return static_cast<T>(a.real);
-    } else {
-      return static_cast<T>(a.bits);
-    }
+// What holds a value of T: sums of floats are kept in float64, of integers
+// modulo 2^64.
+template <typename T, typename A>
+auto& state(A& a) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return a.real;
+  } else {
+    return a.bits;
   }
-  static void set(Accumulator& a, T x) {
-    if constexpr (std::is_floating_point_v<T>) {
-      a.real = x;
-    } else {
-      a.bits = static_cast<uint64_t>(x);
-    }
-  }
-};
+}
 
 template <typename T, Op kOp>
 void start(Accumulator& a) noexcept {
@@ -54,25 +46,23 @@ void start(Accumulator& a) noexcept {
   constexpr bool real = std::is_floating_point_v<T>;
   a = Accumulator();
   if constexpr (kOp == Op::Prod) {
-    State<T>::set(a, T(1));
+    state<T>(a) = 1;
   } else if constexpr (kOp == Op::MaxOf) {
-    State<T>::set(a, real ? -Limits::infinity() : Limits::lowest());
+    state<T>(a) = real ? -Limits::infinity() : Limits::lowest();
   } else if constexpr (kOp == Op::MinOf) {
-    State<T>::set(a, real ? Limits::infinity() : Limits::max());
+    state<T>(a) = real ? Limits::infinity() : Limits::max();
   }
 }
 
 template <typename T, Op kOp>
 void add_one(Accumulator& a, T x, int64_t place) {
-  if constexpr (kOp == Op::Sum || kOp == Op::Prod) {
-    if constexpr (std::is_floating_point_v<T>) {
-      a.real = kOp == Op::Sum ? a.real + x : a.real * x;
-    } else {
-      const auto bits = static_cast<uint64_t>(x);
-      a.bits = kOp == Op::Sum ? a.bits + bits : a.bits * bits;
-    }
-  } else if (improves<kOp>(x, place, State<T>::get(a), a.at)) {
-    State<T>::set(a, x);
+  auto& best = state<T>(a);
+  if constexpr (kOp == Op::Sum) {
+    best += x;
+  } else if constexpr (kOp == Op::Prod) {
+    best *= x;
+  } else if (improves<kOp>(x, place, static_cast<T>(best), a.at)) {
+    best = x;
     a.at = place;
   }
 }
@@ -91,7 +81,7 @@ void finish(const Accumulator& a, void* out) noexcept {
     if constexpr (kOp == Op::ArgMax || kOp == Op::ArgMin) {
       static_cast<uint32_t*>(out)[i] = a.at < 0 ? 0 : uint32_t(a.at);
     } else {
-      static_cast<T*>(out)[i] = State<T>::get(a);
+      static_cast<T*>(out)[i] = static_cast<T>(state<T>(a));
     }
   }
 }

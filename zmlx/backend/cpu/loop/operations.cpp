@@ -52,9 +52,16 @@ bool assembles_cast(Type from, Type to) {
 
 } // namespace
 
-/// What is written for operations on vectors that are one function of a float,
-/// or join two operands of one type, the second of which may be in memory.
-/// Others have forms of their own below.
+// clang-format off
+#define ZMLX_FUNCTION(CODE) [](LoopAssembler& a, const Zmm& to, const Zmm& x) { CODE; }
+#define ZMLX_JOIN(WRITE) \
+  [](LoopAssembler& a, const Zmm& to, const Zmm& x, const Xbyak::Operand& y) { a.WRITE(to, x, y); }
+
+// clang-format on
+
+/// What is written for operations that are one function of a float, or join two
+/// operands of one type, the second of which may be in memory. Null for others,
+/// which have forms of their own below or none.
 struct LoopAssembler::Codes {
   using Function = void (*)(LoopAssembler& a, const Zmm& to, const Zmm& x);
   using Join = void (*)(
@@ -62,79 +69,65 @@ struct LoopAssembler::Codes {
       const Zmm& to,
       const Zmm& x,
       const Xbyak::Operand& y);
-  struct FunctionRow {
-    Op op;
-    Function write;
-  };
-  struct JoinRow {
-    Op op;
-    Type type; // I32: of U32 too, where that has no row before
-    Join write;
-  };
-  static const FunctionRow kFunctions[];
-  static const JoinRow kJoins[];
 
-  /// Null where there is none.
-  static Function function(const lang::Instruction& i);
-  static Join join(const lang::Instruction& i);
-};
+  static Function function(const lang::Instruction& i) {
+    // clang-format off
+    static constexpr std::pair<Op, Function> kRows[] = {
+        {Op::Neg, ZMLX_FUNCTION(a.vxorps(to, x, a.number(uint32_t{0x80000000})))},
+        {Op::Abs, ZMLX_FUNCTION(a.vandps(to, x, a.number(uint32_t{0x7FFFFFFF})))},
+        {Op::Exp, ZMLX_FUNCTION(a.exp(to, x))},
+        {Op::Log, ZMLX_FUNCTION(a.log(to, x))},
+        {Op::Sqrt, ZMLX_FUNCTION(a.vsqrtps(to, x))},
+        {Op::Rsqrt, ZMLX_FUNCTION(a.rsqrt(to, x))},
+        {Op::Tanh, ZMLX_FUNCTION(a.tanh(to, x))},
+        {Op::Sigmoid, ZMLX_FUNCTION(a.sigmoid(to, x))},
+        {Op::Erf, ZMLX_FUNCTION(a.erf(to, x))},
+        {Op::Sin, ZMLX_FUNCTION(a.sine(to, x, 0))},
+        {Op::Cos, ZMLX_FUNCTION(a.sine(to, x, 1))},
+        {Op::Floor, ZMLX_FUNCTION(a.vrndscaleps(to, x, kDown))},
+        {Op::Ceil, ZMLX_FUNCTION(a.vrndscaleps(to, x, kUp))},
+        {Op::Round, ZMLX_FUNCTION(a.vrndscaleps(to, x, kToNearest))},
+    };
+    // clang-format on
+    const auto* row =
+        std::ranges::find(kRows, i.op, &std::pair<Op, Function>::first);
+    return i.type == Type::F32 && row != std::end(kRows) ? row->second
+                                                         : nullptr;
+  }
 
-// clang-format off
-#define ZMLX_FUNCTION(CODE) [](LoopAssembler& a, const Zmm& to, const Zmm& x) { CODE; }
-#define ZMLX_JOIN(WRITE) [](LoopAssembler& a, const Zmm& to, const Zmm& x, const Xbyak::Operand& y) { a.WRITE(to, x, y); }
-
-const LoopAssembler::Codes::FunctionRow LoopAssembler::Codes::kFunctions[] = {
-    {Op::Neg, ZMLX_FUNCTION(a.vxorps(to, x, a.number(uint32_t{0x80000000})))},
-    {Op::Abs, ZMLX_FUNCTION(a.vandps(to, x, a.number(uint32_t{0x7FFFFFFF})))},
-    {Op::Exp, ZMLX_FUNCTION(a.exp(to, x))},
-    {Op::Log, ZMLX_FUNCTION(a.log(to, x))},
-    {Op::Sqrt, ZMLX_FUNCTION(a.vsqrtps(to, x))},
-    {Op::Rsqrt, ZMLX_FUNCTION(a.rsqrt(to, x))},
-    {Op::Tanh, ZMLX_FUNCTION(a.tanh(to, x))},
-    {Op::Sigmoid, ZMLX_FUNCTION(a.sigmoid(to, x))},
-    {Op::Erf, ZMLX_FUNCTION(a.erf(to, x))},
-    {Op::Sin, ZMLX_FUNCTION(a.sine(to, x, 0))},
-    {Op::Cos, ZMLX_FUNCTION(a.sine(to, x, 1))},
-    {Op::Floor, ZMLX_FUNCTION(a.vrndscaleps(to, x, kDown))},
-    {Op::Ceil, ZMLX_FUNCTION(a.vrndscaleps(to, x, kUp))},
-    {Op::Round, ZMLX_FUNCTION(a.vrndscaleps(to, x, kToNearest))},
-};
-
-const LoopAssembler::Codes::JoinRow LoopAssembler::Codes::kJoins[] = {
-    {Op::Add, Type::F32, ZMLX_JOIN(vaddps)},
-    {Op::Sub, Type::F32, ZMLX_JOIN(vsubps)},
-    {Op::Mul, Type::F32, ZMLX_JOIN(vmulps)},
-    {Op::Add, Type::I32, ZMLX_JOIN(vpaddd)},
-    {Op::Sub, Type::I32, ZMLX_JOIN(vpsubd)},
-    {Op::Mul, Type::I32, ZMLX_JOIN(vpmulld)},
-    {Op::BitAnd, Type::I32, ZMLX_JOIN(vpandd)},
-    {Op::BitOr, Type::I32, ZMLX_JOIN(vpord)},
-    {Op::BitXor, Type::I32, ZMLX_JOIN(vpxord)},
-    // Counts outside the width shift everything out.
-    {Op::Shl, Type::I32, ZMLX_JOIN(vpsllvd)},
-    {Op::Shr, Type::U32, ZMLX_JOIN(vpsrlvd)},
-    {Op::Shr, Type::I32, ZMLX_JOIN(vpsravd)},
+  static Join join(const lang::Instruction& i) {
+    struct Row {
+      Op op;
+      Type type; // I32: of U32 too, where that has no row before
+      Join write;
+    };
+    // clang-format off
+    static constexpr Row kRows[] = {
+        {Op::Add, Type::F32, ZMLX_JOIN(vaddps)},
+        {Op::Sub, Type::F32, ZMLX_JOIN(vsubps)},
+        {Op::Mul, Type::F32, ZMLX_JOIN(vmulps)},
+        {Op::Add, Type::I32, ZMLX_JOIN(vpaddd)},
+        {Op::Sub, Type::I32, ZMLX_JOIN(vpsubd)},
+        {Op::Mul, Type::I32, ZMLX_JOIN(vpmulld)},
+        {Op::BitAnd, Type::I32, ZMLX_JOIN(vpandd)},
+        {Op::BitOr, Type::I32, ZMLX_JOIN(vpord)},
+        {Op::BitXor, Type::I32, ZMLX_JOIN(vpxord)},
+        // Counts outside the width shift everything out.
+        {Op::Shl, Type::I32, ZMLX_JOIN(vpsllvd)},
+        {Op::Shr, Type::U32, ZMLX_JOIN(vpsrlvd)},
+        {Op::Shr, Type::I32, ZMLX_JOIN(vpsravd)},
+    };
+    // clang-format on
+    const auto* row = std::ranges::find_if(kRows, [&](const Row& r) {
+      return r.op == i.op &&
+          (r.type == i.type || (r.type == Type::I32 && i.type == Type::U32));
+    });
+    return row != std::end(kRows) ? row->write : nullptr;
+  }
 };
 
 #undef ZMLX_FUNCTION
 #undef ZMLX_JOIN
-// clang-format on
-
-LoopAssembler::Codes::Function LoopAssembler::Codes::function(
-    const lang::Instruction& i) {
-  const auto* row = std::ranges::find(kFunctions, i.op, &FunctionRow::op);
-  return i.type == Type::F32 && row != std::end(kFunctions) ? row->write
-                                                            : nullptr;
-}
-
-LoopAssembler::Codes::Join LoopAssembler::Codes::join(
-    const lang::Instruction& i) {
-  const auto* row = std::ranges::find_if(kJoins, [&](const JoinRow& r) {
-    return r.op == i.op &&
-        (r.type == i.type || (r.type == Type::I32 && i.type == Type::U32));
-  });
-  return row != std::end(kJoins) ? row->write : nullptr;
-}
 
 bool assembles(const lang::Instruction& i) {
   if (is_compare(i.op)) {

@@ -334,6 +334,9 @@ void PassBuilder::resolve_pick(size_t i) {
   step.run = find_load(view.type, step.own_stride == 1);
   step.access = access_of_rows(instruction.number);
   step.windows = windows_of(step);
+  if (step.windows < 0) {
+    find_runs(step);
+  }
   put_step(step, once_[instruction.in[0]]);
 }
 

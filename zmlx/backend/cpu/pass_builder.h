@@ -123,6 +123,7 @@ class PassBuilder {
   bool put_fixed_row(const Step& step, BlockArgs& args);
   bool rows_share(const Step& step) const;
   const void* fixed_memory(uint16_t reg) const;
+  void find_runs(Step& pick) const;
   int windows_of(const Step& pick);
   int access_of_rows(int input);
   bool picks() const;

@@ -15,6 +15,8 @@ namespace {
 // Longer rows would push what they are read beside out of the caches. Windows
 // take half as much, and less time than reading place by place.
 constexpr int64_t kFixedWidth = 8192, kWindowed = 8 * kFixedWidth;
+// A run of a pick costs about as much as this many places read one by one.
+constexpr int64_t kRunPlaces = 8;
 
 } // namespace
 
@@ -103,6 +105,31 @@ void PassBuilder::put_constant(
   shared_[reg] = true;
   plan_.places.push_back(
       {reg, BoundPasses::Place::Part::Constant, number * sizeof value});
+}
+
+// The runs in which places follow each other that are the same in every row, if
+// all are inside and the runs are long.
+void PassBuilder::find_runs(Step& pick) const {
+  const Fixed& fixed = fixed_[pick.in[0]];
+  if (fixed.row < 0 || pick.type != lang::Type::I32) {
+    return;
+  }
+  const auto* places =
+      reinterpret_cast<const int32_t*>(bound_.fixed_[fixed.row].data());
+  std::vector<BoundPasses::PickedRun> runs;
+  for (int64_t i = 0; i < bound_.width_; ++i) {
+    if (places[i] < 0 || places[i] >= pick.length) {
+      return;
+    }
+    if (runs.empty() || places[i] != places[i - 1] + 1) {
+      runs.push_back({i, i, places[i]});
+    }
+    runs.back().end = i + 1;
+  }
+  if (static_cast<int64_t>(runs.size()) * kRunPlaces <= bound_.width_) {
+    pick.runs = static_cast<int>(bound_.runs_.size());
+    bound_.runs_.push_back(std::move(runs));
+  }
 }
 
 // The windows of a pick at places that are the same in every row.

@@ -70,14 +70,17 @@ void read_places(
   });
 }
 
-// Whether places follow each other within a row of this length.
-bool are_run(const int64_t* places, size_t n, int64_t length) {
-  const auto first = static_cast<uint64_t>(places[0]);
-  uint64_t other = 0;
-  for (size_t i = 0; i < n; ++i) {
-    other |= static_cast<uint64_t>(places[i]) ^ (first + i);
+// Whether places are a run within a row of this length, as index() + 5 gives.
+bool follow_each_other(const int32_t* places, size_t n, int64_t length) {
+  const int32_t first = places[0];
+  if (first < 0 || first + static_cast<int64_t>(n) > length) {
+    return false;
   }
-  return other == 0 && places[0] >= 0 && places[n - 1] < length;
+  int32_t other = 0;
+  for (size_t i = 0; i < n; ++i) {
+    other |= places[i] ^ (first + static_cast<int32_t>(i));
+  }
+  return other == 0;
 }
 
 } // namespace
@@ -117,34 +120,56 @@ void BoundPasses::take(const Step& step, void* to, Running& now)
   step.load(to, from, step.own_stride, now.n);
 }
 
-// Some places at once: one by one, or where they follow each other as index() +
-// 5 does, and the halves of a row that are exchanged, as they lie.
+void BoundPasses::pick_runs(const Step& step, void* out, Running& now)
+    const noexcept {
+  const Access& access = accesses_[step.access];
+  const auto stored = static_cast<int64_t>(lang::size_of(access.type()));
+  const auto size = static_cast<int64_t>(loaded_size(access));
+  const char* row = access.at(now.row);
+  const int64_t end = now.at + static_cast<int64_t>(now.n);
+  for (const PickedRun& run : runs_[step.runs]) {
+    const int64_t from = std::max(run.begin, now.at);
+    const int64_t n = std::min(run.end, end) - from;
+    if (n > 0) {
+      const int64_t place = run.from + from - run.begin;
+      step.run(
+          static_cast<char*>(out) + (from - now.at) * size,
+          row + place * step.own_stride * stored,
+          step.own_stride,
+          static_cast<size_t>(n));
+    }
+  }
+}
+
 void BoundPasses::pick(const Step& step, void* out, Running& now)
     const noexcept {
-  constexpr size_t kAtOnce = 32;
+  if (step.runs >= 0) {
+    return pick_runs(step, out, now);
+  }
+  const void* places = now.where[step.in[0]];
+  if (step.type == lang::Type::I32 && step.mask[0] != 0 &&
+      follow_each_other(
+          static_cast<const int32_t*>(places), now.n, step.length)) {
+    const Access& access = accesses_[step.access];
+    const auto stored = static_cast<int64_t>(lang::size_of(access.type()));
+    const auto first = int64_t{*static_cast<const int32_t*>(places)};
+    const char* from = access.at(now.row) + first * step.own_stride * stored;
+    step.run(out, from, step.own_stride, now.n);
+    return;
+  }
+  constexpr size_t kAtOnce = 256;
   alignas(64) std::byte raw[8 * kAtOnce];
   int64_t read[kAtOnce];
   const Access& access = accesses_[step.access];
   const size_t stored = lang::size_of(access.type());
   const size_t size = loaded_size(access);
   const size_t index_size = lang::size_of(step.type);
-  const auto* places = static_cast<const char*>(now.where[step.in[0]]);
   const char* from = access.at(now.row);
   for (size_t i = 0; i < now.n; i += kAtOnce) {
     const size_t n = std::min(kAtOnce, now.n - i);
-    char* to = static_cast<char*>(out) + i * size;
-    read_places(
-        read,
-        step.type,
-        places + (i & step.mask[0]) * index_size,
-        step.mask[0],
-        n);
-    if (are_run(read, n, step.length)) {
-      const int64_t first = read[0] * step.own_stride;
-      step.run(
-          to, from + first * static_cast<int64_t>(stored), step.own_stride, n);
-      continue;
-    }
+    const auto* index =
+        static_cast<const char*>(places) + (i & step.mask[0]) * index_size;
+    read_places(read, step.type, index, step.mask[0], n);
     const int64_t outside = gather(
         stored,
         static_cast<void*>(raw),
@@ -156,7 +181,7 @@ void BoundPasses::pick(const Step& step, void* out, Running& now)
     if (outside >= 0 && step.input >= 0) {
       fault_->record({read[outside], step.length, false, false, step.input});
     }
-    step.load(to, raw, 1, n);
+    step.load(static_cast<char*>(out) + i * size, raw, 1, n);
   }
 }
 

@@ -302,7 +302,13 @@ void BoundPasses::store_block(const StorePlan& s, Running& now) const noexcept {
   const Access& access = accesses_[s.access];
   access.for_runs(
       now.place, static_cast<int64_t>(now.n), [&](char* to, int64_t n) {
-        s.store({to, access.stride(), from, s.mask, static_cast<size_t>(n)});
+        s.store(
+            {to,
+             access.stride(),
+             from,
+             s.mask,
+             static_cast<size_t>(n),
+             s.stream});
         from += s.mask ? n * s.size : 0;
       });
 }

@@ -208,6 +208,7 @@ class BoundPasses {
     BlockOp compute = nullptr;
     LoadOp load = nullptr;
     LoadOp run = nullptr; // Pick: of places that follow each other
+    int runs = -1; // Pick: of which `runs_`, where the places are fixed
     int windows = -1; // Pick: which `windows_` loops may read it by
     ScanOp scan = nullptr;
     int carry = 0; // Scan: which running sum
@@ -345,6 +346,7 @@ class BoundPasses {
   void* pointer_of(const Pointer& pointer, Partial* partials, Running& now)
       const noexcept;
   void load(const Step& step, void* to, Running& now) const noexcept;
+  void pick_runs(const Step& step, void* out, Running& now) const noexcept;
   void pick(const Step& step, void* to, Running& now) const noexcept;
   void take(const Step& step, void* to, Running& now) const noexcept;
   void store_block(const StorePlan& store, Running& now) const noexcept;
@@ -356,7 +358,15 @@ class BoundPasses {
   int slots_ = 0;
   std::vector<PassPlan> passes_;
   std::vector<Access> accesses_;
+  /// Places `begin` .. `end` of a row are read from `from` on.
+  struct PickedRun {
+    int64_t begin;
+    int64_t end;
+    int64_t from;
+  };
+
   std::vector<std::vector<std::byte>> fixed_; // rows that are always the same
+  std::vector<std::vector<PickedRun>> runs_;
   std::vector<PickWindows> windows_;
   std::vector<LoopPlan> loops_;
   Overlap overlap_;

@@ -49,13 +49,15 @@ using LoadOp =
     void (*)(void* out, const void* in, int64_t stride, size_t n) noexcept;
 LoadOp find_load(lang::Type stored, bool contiguous);
 
-/// Stores n values of a register, rounding floats to nearest even.
+/// Stores n values of a register, rounding floats to nearest even. `stream`
+/// asks for stores that pass the caches by.
 struct StoreArgs {
   void* out;
   int64_t stride;
   const void* in;
   size_t mask;
   size_t n;
+  bool stream = false;
 };
 using StoreOp = void (*)(const StoreArgs&) noexcept;
 StoreOp find_store(lang::Type from, lang::Type stored, bool contiguous);

@@ -16,6 +16,8 @@
 
 #include <hwy/highway.h>
 
+#include <hwy/cache_control.h>
+
 #include "zmlx/backend/cpu/vector_loops-inl.h"
 #include "zmlx/backend/cpu/vector_math-inl.h"
 
@@ -72,12 +74,24 @@ LoadOp load(Type stored) {
 // ------------------------------------------------------------ stores
 
 void store_float(const StoreArgs& a) noexcept {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d);
   auto* to = static_cast<float*>(a.out);
   const auto* from = static_cast<const float*>(a.in);
-  if (a.mask != 0) {
-    std::memcpy(to, from, a.n * sizeof(float));
-  } else {
-    std::fill_n(to, a.n, *from);
+  size_t i = 0;
+  if (a.stream) {
+    for (; i < a.n && reinterpret_cast<uintptr_t>(to + i) % 64; ++i) {
+      to[i] = from[i & a.mask];
+    }
+    for (; i + lanes <= a.n; i += lanes) {
+      hn::Stream(hn::LoadU(d, from + (i & a.mask)), d, to + i);
+    }
+  }
+  for (; i + lanes <= a.n; i += lanes) {
+    hn::StoreU(hn::LoadU(d, from + (i & a.mask)), d, to + i);
+  }
+  for (; i < a.n; ++i) {
+    to[i] = from[i & a.mask];
   }
 }
 

@@ -75,7 +75,7 @@ struct Case {
 
 struct Bench {
   double bytes = 0; // read and written, each once
-  std::vector<std::unique_ptr<backend::cpu::Launch>> launches;
+  std::unique_ptr<backend::cpu::Launch> launch;
   std::vector<Memory> memory;
 };
 
@@ -102,7 +102,7 @@ std::unique_ptr<Bench> prepare(const Case& c, bool show) {
     bench->bytes +=
         static_cast<double>(lang::count(shapes[i]) * lang::size_of(type));
   }
-  bench->launches.push_back(launch_of(program, inputs, outputs));
+  bench->launch = launch_of(program, inputs, outputs);
   return bench;
 }
 
@@ -253,7 +253,7 @@ void run(const Settings& settings) {
     benches.push_back(prepare(c, settings.show));
     bytes.push_back(benches.back()->bytes);
     candidates.push_back({c.name, [bench = benches.back().get()] {
-                            backend::cpu::run(bench->launches);
+                            backend::cpu::run(*bench->launch);
                           }});
   }
   measure::TimerOptions timer;

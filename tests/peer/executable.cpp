@@ -1,8 +1,8 @@
 #include "tests/peer/executable.h"
 
 #include "tests/peer/interpret.h"
-#include "zmlx/backend/effects.h"
 #include "zmlx/backend/faults.h"
+#include "zmlx/backend/order.h"
 #include "zmlx/base/errors.h"
 
 namespace zmlx::test_peer {

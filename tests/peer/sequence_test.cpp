@@ -6,7 +6,7 @@
 #include "tests/peer/peer.h"
 #include "tests/peer/schedule.h"
 #include "tests/peer/transfer.h"
-#include "zmlx/backend/effects.h"
+#include "zmlx/backend/order.h"
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/lower.h"
 

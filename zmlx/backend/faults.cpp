@@ -1,5 +1,7 @@
 #include "zmlx/backend/faults.h"
 
+#include <algorithm>
+
 namespace zmlx::backend {
 
 using lang::Op;
@@ -19,40 +21,25 @@ std::vector<bool> given_by_input(const lang::Code& code) {
 
 namespace {
 
-bool can_fault(const lang::Pass& pass) {
+bool pass_can_fault(const lang::Pass& pass) {
   const auto given = given_by_input(pass.code);
-  for (const auto& i : pass.code) {
-    if ((i.op == Op::Pick || i.op == Op::Take) && given[i.in[0]]) {
-      return true;
-    }
-  }
-  for (const auto& store : pass.stores) {
-    if (store.into == lang::Into::Row && given[store.row]) {
-      return true;
-    }
-  }
-  return false;
+  return std::ranges::any_of(
+             pass.code,
+             [&](const auto& i) {
+               return (i.op == Op::Pick || i.op == Op::Take) && given[i.in[0]];
+             }) ||
+      std::ranges::any_of(pass.stores, [&](const auto& store) {
+           return store.into == lang::Into::Row && given[store.row];
+         });
 }
 
 } // namespace
 
 bool can_fault(const lang::Program& program) {
-  for (const auto& pass : program.row.passes) {
-    if (can_fault(pass)) {
-      return true;
-    }
-  }
-  for (const auto& weight : program.weights) {
-    if (weight.experts >= 0) {
-      return true;
-    }
-  }
-  for (const auto& weight : program.weights) {
-    if (weight.experts >= 0) {
-      return true;
-    }
-  }
-  return can_fault(program.store);
+  const auto chosen = [](const auto& weight) { return weight.experts >= 0; };
+  return pass_can_fault(program.store) ||
+      std::ranges::any_of(program.row.passes, pass_can_fault) ||
+      std::ranges::any_of(program.weights, chosen);
 }
 
 } // namespace zmlx::backend

@@ -32,9 +32,6 @@ MergedAxes::MergedAxes(
     }
     empty_ = empty_ || extent == 0;
     const int64_t stride = extent == 1 ? 0 : view.strides[own];
-    const int64_t reach = stride * (std::max<int64_t>(extent, 1) - 1);
-    lowest_ += std::min<int64_t>(reach, 0);
-    highest_ += std::max<int64_t>(reach, 0);
     if (space[axis] <= 1) {
       continue; // an empty axis has no places to tell apart
     }

@@ -90,20 +90,10 @@ class MergedAxes {
     }
   }
 
-  /// The lowest and the highest offset of an element.
-  int64_t lowest() const {
-    return lowest_;
-  }
-  int64_t highest() const {
-    return highest_;
-  }
-
  private:
   bool empty_ = false;
   std::vector<int64_t> extent_; // outermost first, at least one
   std::vector<int64_t> stride_;
-  int64_t lowest_ = 0;
-  int64_t highest_ = 0;
 };
 
 } // namespace zmlx::backend

@@ -4,6 +4,20 @@
 
 namespace zmlx::backend {
 
+Effects effects_of(const lang::Program& program) {
+  Effects effects{std::vector<Reads>(program.inputs.size(), Reads::InOrder)};
+  for (const lang::Weight& weight : program.weights) {
+    for (int part : lang::parts_of(weight)) {
+      effects.inputs[part] = Reads::Early;
+    }
+  }
+  if (program.stage == lang::Stage::Attention) {
+    effects.inputs[program.attention.k] = Reads::EarlyButLastRow;
+    effects.inputs[program.attention.v] = Reads::EarlyButLastRow;
+  }
+  return effects;
+}
+
 Extent extent_of(const View& view) {
   int64_t low = 0;
   int64_t high = 1;

@@ -6,6 +6,10 @@
 
 namespace zmlx::backend {
 
+/// What any way of running a program may promise: weights are read early, keys
+/// and values early but for the last row, the rest in order.
+ZMLX_API Effects effects_of(const lang::Program& program);
+
 /// The bytes from the first to behind the last that a view may touch, wherever
 /// `at` places it. Empty (begin == end) for a view without elements.
 struct Extent {

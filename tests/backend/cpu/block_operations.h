@@ -15,8 +15,13 @@ namespace zmlx::backend::cpu {
 inline constexpr float kInf = std::numeric_limits<float>::infinity();
 inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
+/// With operands of `type`, or of `from`.
 inline lang::Instruction instruction(lang::Op op, lang::Type type) {
-  return {.op = op, .type = type};
+  return {.op = op, .type = type, .from = type};
+}
+inline lang::Instruction
+instruction(lang::Op op, lang::Type type, lang::Type from) {
+  return {.op = op, .type = type, .from = from};
 }
 
 /// The operation on these operands, the last of which is the third too. Nothing

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -136,7 +137,7 @@ class LoopOracle {
       const auto store =
           find_store(loop.values[it.value].type, it.stored, true);
       void* to = memories_.at<void>(it.memory);
-      store({to, 1, in(it.value), masks_[it.value], n, false});
+      store({to, 1, in(it.value), masks_[it.value], n});
     }
   }
 
@@ -168,10 +169,10 @@ class LoopOracle {
         std::fill(own.begin(), own.end(), bits_of(value));
         return true;
       case Kind::Place:
-        fill_index(
+        std::iota(
             reinterpret_cast<int32_t*>(own.data()),
-            *memories_.at<int32_t>(value.memory),
-            n_);
+            reinterpret_cast<int32_t*>(own.data()) + n_,
+            *memories_.at<int32_t>(value.memory));
         return false;
       case Kind::Picked:
         pick(value, own.data());
@@ -209,17 +210,15 @@ class LoopOracle {
 
   void compute(const Loop::Value& value, void* out) {
     const int arity = lang::arity(value.instruction.op);
-    std::array<Type, 3> types{};
     BlockArgs args{};
     for (int k = 0; k < 3; ++k) {
       const int operand = value.in[k < arity ? k : 0];
-      types[k] = loop_.values[operand].type;
       args.in[k] = in(operand);
       args.mask[k] = masks_[operand];
     }
     args.out = out;
     args.n = n_;
-    const BlockOp op = find_operation(value.instruction, types);
+    const BlockOp op = find_operation(value.instruction);
     ASSERT_TRUE(op) << lang::name_of(value.instruction.op);
     op(args);
   }

@@ -16,7 +16,7 @@ using lang::Type;
 
 TEST(BlockOperations, Casts) {
   const auto get = [](Type from, Type to) {
-    return find_operation(instruction(Op::Cast, to), {from, from, from});
+    return find_operation(instruction(Op::Cast, to, from));
   };
   const std::vector<float> x = {0.5f, -0.5f, 2.9f, -2.9f, 3e9f, -3e9f, kNan, 0};
   const int32_t most = std::numeric_limits<int32_t>::max();
@@ -95,13 +95,12 @@ TEST(BlockOperations, SixteenBitFloatsRoundToNearestEven) {
       };
       std::vector<uint16_t> stored(x.size());
       find_store(Type::F32, type, true)(
-          {stored.data(), 1, x.data(), ~size_t{0}, x.size(), false});
+          {stored.data(), 1, x.data(), ~size_t{0}, x.size()});
       std::vector<float> loaded(x.size());
       find_load(type, true)(loaded.data(), stored.data(), 1, x.size());
       auto rounding = instruction(Op::As, Type::F32);
       rounding.rounded = type;
-      const auto as = apply<float>(
-          find_operation(rounding, {Type::F32, Type::F32, Type::F32}), x, x);
+      const auto as = apply<float>(find_operation(rounding), x, x);
       for (size_t i = 0; i < x.size(); ++i) {
         const auto want = nearest_half(x[i], f16 ? 0x7C00 : 0x7F80, decode);
         ASSERT_EQ(stored[i], want) << x[i];
@@ -122,7 +121,7 @@ TEST(BlockOperations, EverySixteenBitPatternLoadsAndStores) {
     for (Type type : {Type::F16, Type::BF16}) {
       find_load(type, true)(wide.data(), all.data(), 1, all.size());
       find_store(Type::F32, type, true)(
-          {back.data(), 1, wide.data(), ~size_t{0}, all.size(), false});
+          {back.data(), 1, wide.data(), ~size_t{0}, all.size()});
       for (size_t i = 0; i < all.size(); ++i) {
         if (std::isnan(wide[i])) {
           ASSERT_TRUE(std::isnan(

@@ -47,8 +47,7 @@ TEST(BlockOperations, FloatUnary) {
   for_each_target([&] {
     for (const auto& c : cases) {
       const auto x = numbers(c.low, c.high);
-      const auto op = find_operation(
-          instruction(c.op, Type::F32), {Type::F32, Type::F32, Type::F32});
+      const auto op = find_operation(instruction(c.op, Type::F32));
       ASSERT_TRUE(op);
       const auto y = apply<float>(op, x, x);
       double worst = 0, where = 0;
@@ -114,8 +113,7 @@ TEST(BlockOperations, FloatBinary) {
   }
   for_each_target([&] {
     for (const auto& [op, meaning] : cases) {
-      const auto run = find_operation(
-          instruction(op, Type::F32), {Type::F32, Type::F32, Type::F32});
+      const auto run = find_operation(instruction(op, Type::F32));
       ASSERT_TRUE(run);
       const auto z = apply<float>(run, x, y);
       for (size_t i = 0; i < x.size(); ++i) {
@@ -132,8 +130,7 @@ TEST(BlockOperations, DoubleIsTheLibrary) {
   const std::vector<double> x = {0.1, -2.5, 3.0, 700, -700, 1e300};
   const std::vector<double> y = {2.0, 0.5, -3.0, 1, 2, 3};
   const auto get = [](Op op, Type type) {
-    return find_operation(
-        instruction(op, type), {Type::F64, Type::F64, Type::F64});
+    return find_operation(instruction(op, type, Type::F64));
   };
   const auto check = [&](Op op, auto meaning) {
     const auto z = apply<double>(get(op, Type::F64), x, y);

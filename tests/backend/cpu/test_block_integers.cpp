@@ -103,8 +103,8 @@ TYPED_TEST(IntegerOperations, MatchWideArithmetic) {
         continue;
       }
       const bool compares = op >= Op::Less;
-      const auto run = find_operation(
-          instruction(op, compares ? Type::Bool : type), {type, type, type});
+      const auto run =
+          find_operation(instruction(op, compares ? Type::Bool : type, type));
       ASSERT_TRUE(run) << lang::name_of(op);
       std::vector<T> z;
       if (compares) {
@@ -126,9 +126,7 @@ TYPED_TEST(IntegerOperations, MatchWideArithmetic) {
 TYPED_TEST(IntegerOperations, PowerNegAbs) {
   using T = TypeParam;
   const Type type = kTypeOf<T>;
-  const auto get = [&](Op op) {
-    return find_operation(instruction(op, type), {type, type, type});
-  };
+  const auto get = [&](Op op) { return find_operation(instruction(op, type)); };
   const std::vector<T> x = {T(3), T(2), T(0), T(0), T(-2), T(-1), T(1)};
   const std::vector<T> y = {T(4), T(10), T(0), T(5), T(3), T(7), T(9)};
   EXPECT_EQ(

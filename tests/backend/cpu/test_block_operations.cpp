@@ -17,10 +17,8 @@ using lang::Type;
 TEST(BlockOperations, UniformOperandsAndAllLengths) {
   std::vector<float> u(kUniformLanes, 3.0f);
   for_each_target([&] {
-    const auto sub = find_operation(
-        instruction(Op::Sub, Type::F32), {Type::F32, Type::F32, Type::F32});
-    const auto select = find_operation(
-        instruction(Op::Select, Type::F32), {Type::Bool, Type::F32, Type::F32});
+    const auto sub = find_operation(instruction(Op::Sub, Type::F32));
+    const auto select = find_operation(instruction(Op::Select, Type::F32));
     for (size_t n = 0; n <= 130; ++n) {
       std::vector<float> x(n), y(n + 1, -1.0f);
       std::vector<int32_t> c(n);
@@ -50,8 +48,7 @@ TEST(BlockOperations, TruthValues) {
   const std::vector<int32_t> x = {0, 0, 1, 1}, y = {0, 1, 0, 1};
   for_each_target([&] {
     const auto get = [](Op op) {
-      return find_operation(
-          instruction(op, Type::Bool), {Type::Bool, Type::Bool, Type::Bool});
+      return find_operation(instruction(op, Type::Bool));
     };
     EXPECT_EQ(apply<int32_t>(get(Op::And), x, y), (std::vector{0, 0, 0, 1}));
     EXPECT_EQ(apply<int32_t>(get(Op::Or), x, y), (std::vector{0, 1, 1, 1}));
@@ -86,14 +83,10 @@ TEST(BlockOperations, EveryMapOfTheLanguageHasOneInEveryType) {
       for (const Type type : kTypes) {
         auto it = instruction(row.op, truth ? Type::Bool : type);
         it.from = type;
-        EXPECT_TRUE(
-            !admits(row.types, type) || find_operation(it, {type, type, type}))
-            << row.name;
+        EXPECT_TRUE(!admits(row.types, type) || find_operation(it)) << row.name;
       }
       if (row.types == lang::TypeRule::Logical) {
-        EXPECT_TRUE(find_operation(
-            instruction(row.op, Type::Bool),
-            {Type::Bool, Type::Bool, Type::Bool}))
+        EXPECT_TRUE(find_operation(instruction(row.op, Type::Bool)))
             << row.name;
       }
     }

@@ -15,8 +15,7 @@ using lang::Op;
 using lang::Type;
 
 std::vector<float> apply_one(Op op, const std::vector<float>& x) {
-  const auto run = find_operation(
-      instruction(op, Type::F32), {Type::F32, Type::F32, Type::F32});
+  const auto run = find_operation(instruction(op, Type::F32));
   return apply<float>(run, x, x);
 }
 

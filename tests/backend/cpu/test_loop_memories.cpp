@@ -1,4 +1,5 @@
 // What assembled loops read and store, against block operations.
+#include <numeric>
 #include <vector>
 
 #include "tests/backend/cpu/block_operations.h"
@@ -39,7 +40,8 @@ TEST(LoopMemories, PlacesAreCountedOnFromWhereTheBlockBegins) {
   memories.add(kUniformLanes * 4, 4);
   memories.add(kMost * 4, 0);
   memories.add(kMost * 4, 8);
-  fill_index(memories.at<int32_t>(0), 70000, kUniformLanes);
+  std::iota(
+      memories.at<int32_t>(0), memories.at<int32_t>(0) + kUniformLanes, 70000);
   check_lengths(make.loop, memories);
 }
 

@@ -89,8 +89,7 @@ std::vector<Instruction> instructions() {
           const bool fits =
               compares ? type == Type::Bool : op == Op::Cast || type == from;
           const bool once = op == Op::As || rounded == Type::F16;
-          if (fits && once && assembles(i) &&
-              find_operation(i, operand_types(i))) {
+          if (fits && once && assembles(i) && find_operation(i)) {
             result.push_back(i);
           }
         }

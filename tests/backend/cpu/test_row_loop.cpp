@@ -1,4 +1,5 @@
 // Rows that machine code goes through itself: what each row alone gives.
+#include <numeric>
 #include <vector>
 
 #include "tests/backend/cpu/block_operations.h"
@@ -33,7 +34,8 @@ TEST(RowLoop, GivesWhatItsRowsGive) {
         memories.add(size_t{8 * 512});
         memories.fill(m, ordinary(static_cast<unsigned>(m) + 1));
       }
-      fill_index(memories.at<int32_t>(3), 5, kUniformLanes);
+      std::iota(
+          memories.at<int32_t>(3), memories.at<int32_t>(3) + kUniformLanes, 5);
       Memories each = memories.copy(), all = memories.copy();
       for (int64_t row = 0; row < rows; ++row) {
         auto pointers = each.pointers();

@@ -9,7 +9,7 @@
 #include "tests/backend/cpu/oracle.h"
 #include "tests/backend/cpu/targets.h"
 #include "zmlx/backend/cpu/cpu.h"
-#include "zmlx/backend/cpu/row_runner.h"
+#include "zmlx/backend/cpu/passes.h"
 #include "zmlx/lang/functions.h"
 #include "zmlx/lang/lower.h"
 
@@ -412,9 +412,7 @@ TEST(VectorPrograms, LargeOutputsByWayOfStreamingStores) {
   Body body{{{"x"}}, {{"out", x(0) + 1, -1, Type::F32}}};
   const auto program = lang::lower(body, {Type::F32}, nullptr);
   const View in{a.data(), Type::F32, {n}, {1}}, to{out, Type::F32, {n}, {1}};
-  std::vector<std::unique_ptr<Launch>> launches;
-  launches.push_back(compile(*program)->bind({&in, 1}, {&to, 1}));
-  run(launches);
+  run(*compile(*program)->bind({&in, 1}, {&to, 1}));
   for (int64_t i = 0; i < n; ++i) {
     ASSERT_EQ(out[i], a[i] + 1);
   }
@@ -431,16 +429,17 @@ TEST(VectorPrograms, LaunchesFollowEachOther) {
   const View there{a.data(), Type::F32, {n}, {1}};
   std::vector<float> b(n);
   const View back{b.data() + n - 1, Type::F32, {n}, {-1}};
-  std::vector<std::unique_ptr<Launch>> launches;
+  std::vector<SequenceItem> items;
   for (int i = 0; i < 50; ++i) {
-    launches.push_back(executable->bind({&there, 1}, {&back, 1}));
-    launches.push_back(executable->bind({&back, 1}, {&there, 1}));
+    items.push_back({executable, {there}, {back}});
+    items.push_back({executable, {back}, {there}});
   }
-  run(launches);
+  const auto sequence = instance().sequence(std::move(items), {}, {});
+  instance().queue()->run(*sequence);
   EXPECT_EQ(a, std::vector<float>(n, 101.0f));
 }
 
-TEST(RowRunner, FillsAFloatRow) {
+TEST(BoundPasses, FillAFloatRow) {
   lang::Program program;
   program.row.slots = 1;
   program.row.passes.resize(2);
@@ -454,11 +453,12 @@ TEST(RowRunner, FillsAFloatRow) {
   program.row.passes[1].stores = {{-1, 2}};
   Array a(Type::BF16, {3, 2500}, Layout::Offset);
   a.fill(4);
-  const RowRunner runner(program, {&a.view, 1}, {}, {3, 2500});
-  EXPECT_EQ(runner.rows(), 3);
-  EXPECT_EQ(runner.width(), 2500);
+  const BoundPasses rows(
+      program.row.passes, 1, {{&a.view, 1}, {}, {}, {3, 2500}});
+  EXPECT_EQ(rows.rows(), 3);
+  EXPECT_EQ(rows.width(), 2500);
   std::vector<float> out(2501, -9);
-  runner.run(1, out.data());
+  rows.run(1, 0, 2500, {.out = out.data()});
   double sum = 0;
   for (int i = 0; i < 2500; ++i) {
     sum += a.values[2500 + i];
@@ -470,7 +470,7 @@ TEST(RowRunner, FillsAFloatRow) {
   EXPECT_EQ(out[2500], -9);
 }
 
-TEST(StoreRunner, StoresItsOwnWidthFromAccumulators) {
+TEST(BoundPasses, StoreTheirOwnWidthFromAccumulators) {
   // out0 (2, 7) = acc0 * acc1 + x, out1 (2, 3) = acc2.
   lang::Program program;
   lang::Pass& pass = program.store;
@@ -487,13 +487,18 @@ TEST(StoreRunner, StoresItsOwnWidthFromAccumulators) {
   Array out0(Type::F16, {2, 7}, Layout::Plain);
   Array out1(Type::F32, {2, 3}, Layout::Plain);
   const std::vector<View> outputs = {out0.view, out1.view};
-  const StoreRunner wide(program, {&in.view, 1}, outputs, {2, 7});
-  const StoreRunner narrow(program, {&in.view, 1}, outputs, {2, 3});
+  const auto bind = [&](const lang::Shape& shape) {
+    return BoundPasses(
+        {&program.store, 1},
+        0,
+        {{&in.view, 1}, outputs, {}, shape, Walk::Store});
+  };
+  const BoundPasses wide = bind({2, 7}), narrow = bind({2, 3});
   const std::vector<float> acc0 = {1, 2, 3}, acc1 = {4, 5, 6}, acc2 = {7, 8};
   const float* first[] = {acc0.data(), acc1.data(), nullptr};
   const float* second[] = {nullptr, nullptr, acc2.data()};
-  wide.run(1, 2, 5, first);
-  narrow.run(0, 1, 3, second);
+  wide.run(1, 2, 5, {.accumulators = first});
+  narrow.run(0, 1, 3, {.accumulators = second});
   for (int i = 0; i < 3; ++i) {
     EXPECT_NEAR(out0.read(9 + i), acc0[i] * acc1[i] + in.values[9 + i], 0.02);
   }

@@ -10,16 +10,19 @@ Access::Access(const View& view, const lang::Shape& space, const char* who)
       type_(view.type),
       size_(static_cast<int64_t>(lang::size_of(view.type))),
       at_(pointer<const int32_t>(view.at)),
-      at_stride_(view.at_stride) {
+      at_stride_(view.at_stride),
+      extent_(extent_of(view)) {
   if (!data_ && !empty()) {
     throw internal_error("{}: no memory", who);
   }
-  low_ = data_ + lowest() * size_;
-  high_ = data_ + (highest() + 1) * size_;
-  if (at_) { // anywhere
-    low_ = nullptr;
-    high_ = reinterpret_cast<const char*>(UINTPTR_MAX);
+}
+
+View adjacent_view(Address data, lang::Type type, const lang::Shape& shape) {
+  lang::Strides strides(shape.size(), 1);
+  for (size_t axis = shape.size(); axis-- > 1;) {
+    strides[axis - 1] = strides[axis] * shape[axis];
   }
+  return {data, type, shape, std::move(strides)};
 }
 
 } // namespace zmlx::backend::cpu

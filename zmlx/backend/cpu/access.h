@@ -1,10 +1,10 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include "zmlx/backend/cpu/launch.h"
 #include "zmlx/backend/merged_axes.h"
+#include "zmlx/backend/order.h"
 
 namespace zmlx::backend::cpu {
 
@@ -51,12 +51,12 @@ class Access : public MergedAxes {
   }
   /// Whether both may touch a byte in common.
   bool overlaps(const Access& other) const {
-    return low_ < other.high_ && other.low_ < high_;
+    return extent_.overlaps(other.extent_);
   }
   /// It may touch what the other may touch.
   void reach(const Access& other) {
-    low_ = std::min(low_, other.low_);
-    high_ = std::max(high_, other.high_);
+    extent_.begin = std::min(extent_.begin, other.extent_.begin);
+    extent_.end = std::max(extent_.end, other.extent_.end);
   }
 
  private:
@@ -65,8 +65,10 @@ class Access : public MergedAxes {
   int64_t size_;
   const int32_t* at_; // where element 0 is, when it runs
   int64_t at_stride_;
-  const char* low_ = nullptr; // the bytes it may touch
-  const char* high_ = nullptr;
+  Extent extent_; // what it may touch
 };
+
+/// The view of an array of this shape whose elements are adjacent.
+View adjacent_view(Address data, lang::Type type, const lang::Shape& shape);
 
 } // namespace zmlx::backend::cpu

@@ -7,7 +7,6 @@
 #include "zmlx/backend/cpu/executor.h"
 #include "zmlx/backend/cpu/pool.h"
 #include "zmlx/backend/cpu/sequence.h"
-#include "zmlx/backend/cpu/vector.h"
 #include "zmlx/backend/stages/attention/cpu.h"
 #include "zmlx/backend/stages/product/cpu.h"
 #include "zmlx/backend/stages/topk/cpu.h"
@@ -38,6 +37,24 @@ class CpuQueue : public Queue {
   }
   void wait() override {}
 };
+
+struct StageFunctions {
+  std::optional<std::string> (*unsupported)(const lang::Program& program);
+  std::shared_ptr<const Executable> (*make)(const lang::Program& program);
+};
+
+StageFunctions stage_of(const lang::Program& program) {
+  switch (program.stage) {
+    case lang::Stage::Product:
+      return {&stages::product_unsupported, &stages::make_product};
+    case lang::Stage::Attention:
+      return {&stages::attention_unsupported, &stages::make_attention};
+    case lang::Stage::TopK:
+      return {&stages::topk_unsupported, &stages::make_topk};
+    default:
+      return {&vector_unsupported, &make_vector};
+  }
+}
 
 class CpuPeer : public Peer {
  public:
@@ -81,16 +98,7 @@ class CpuPeer : public Peer {
 
   std::optional<std::string> unsupported(
       const lang::Program& program) const override {
-    switch (program.stage) {
-      case lang::Stage::Product:
-        return stages::product_unsupported(program);
-      case lang::Stage::Attention:
-        return stages::attention_unsupported(program);
-      case lang::Stage::TopK:
-        return stages::topk_unsupported(program);
-      default:
-        return vector_unsupported(program);
-    }
+    return stage_of(program).unsupported(program);
   }
 
   std::shared_ptr<const backend::Executable> compile(
@@ -113,37 +121,20 @@ class CpuPeer : public Peer {
   }
 };
 
-const CpuPeer& peer() {
-  static const CpuPeer peer;
-  return peer;
-}
-
-const AddPeer kPeer(mx::Device(mx::Device::cpu, 0), peer());
+const AddPeer kPeer(mx::Device(mx::Device::cpu, 0), instance());
 
 } // namespace
 
 const Peer& instance() {
-  return peer();
+  static const CpuPeer peer;
+  return peer;
 }
 
 std::shared_ptr<const Executable> compile(const lang::Program& program) {
-  if (auto why = peer().unsupported(program)) {
+  if (auto why = instance().unsupported(program)) {
     throw internal_error("cpu: cannot run this program: {}", *why);
   }
-  switch (program.stage) {
-    case lang::Stage::Product:
-      return stages::make_product(program);
-    case lang::Stage::Attention:
-      return stages::make_attention(program);
-    case lang::Stage::TopK:
-      return stages::make_topk(program);
-    default:
-      return make_vector(program);
-  }
-}
-
-std::string simd_name() {
-  return vector_target();
+  return stage_of(program).make(program);
 }
 
 } // namespace zmlx::backend::cpu

@@ -16,7 +16,6 @@
 namespace zmlx::backend::cpu {
 namespace {
 
-using lang::Op;
 using lang::Stage;
 
 // Shares of a row begin at multiples of this many places: whole cache lines of
@@ -196,11 +195,6 @@ class VectorExecutable : public Executable {
   Walk walk_;
 };
 
-/// What a pass reads, counts or draws, for which there is no block operation.
-bool is_leaf(Op op) {
-  return lang::operation(op).kind != lang::OpKind::Map;
-}
-
 } // namespace
 
 // Runs of places that cross rows cannot give one value a row.
@@ -225,18 +219,13 @@ std::optional<std::string> vector_unsupported(const lang::Program& program) {
       return fmt::format("more than {} operations in a pass", kMaxCode);
     }
     for (const auto& i : pass.code) {
-      if (is_leaf(i.op)) {
-        continue;
-      }
-      std::array<lang::Type, 3> types{};
-      for (int k = 0; k < lang::arity(i.op); ++k) {
-        types[k] = pass.code.at(i.in[k]).type;
-      }
-      if (!find_operation(i, types)) {
+      // The others are read, counted or drawn.
+      const bool computes = lang::operation(i.op).kind == lang::OpKind::Map;
+      if (computes && !find_operation(i)) {
         return fmt::format(
             "no '{}' of {} on the CPU",
             lang::name_of(i.op),
-            lang::name_of(types[0]));
+            lang::name_of(i.from));
       }
     }
   }

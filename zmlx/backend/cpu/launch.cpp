@@ -2,8 +2,8 @@
 
 #include "zmlx/backend/cpu/pool.h"
 #include "zmlx/backend/cpu/runner.h"
-#include "zmlx/backend/effects.h"
 #include "zmlx/backend/faults.h"
+#include "zmlx/backend/order.h"
 
 namespace zmlx::backend::cpu {
 
@@ -21,19 +21,6 @@ void run(const Launch& launch) {
     return;
   }
   Pool::shared().run([&](int part, int parts) { launch.run(part, parts); });
-}
-
-void run(std::span<const std::unique_ptr<Launch>> launches) {
-  Pool& pool = Pool::shared();
-  pool.run([&](int part, int parts) {
-    for (size_t i = 0; i < launches.size(); ++i) {
-      if (i > 0) {
-        launches[i]->prefetch(part, parts);
-        pool.barrier();
-      }
-      launches[i]->run(part, parts);
-    }
-  });
 }
 
 } // namespace zmlx::backend::cpu

@@ -82,9 +82,7 @@ class ZMLX_API Executable : public backend::Executable,
   const std::unique_ptr<Runner> runner_;
 };
 
-/// Runs launches one after the other, each on all threads.
-ZMLX_API void run(std::span<const std::unique_ptr<Launch>> launches);
-/// Runs one launch, a small one in the calling thread.
+/// Runs a launch on all threads, a small one in the calling thread.
 ZMLX_API void run(const Launch& launch);
 
 } // namespace zmlx::backend::cpu

@@ -10,19 +10,6 @@
 namespace zmlx::backend::cpu {
 namespace {
 
-View adjacent_view(
-    lang::Type type,
-    const lang::Shape& shape,
-    std::vector<std::vector<std::byte>>& memory) {
-  const auto bytes = static_cast<size_t>(lang::count(shape));
-  memory.emplace_back(bytes * lang::size_of(type) + 64);
-  lang::Strides strides(shape.size(), 1);
-  for (size_t axis = shape.size(); axis-- > 1;) {
-    strides[axis - 1] = strides[axis] * shape[axis];
-  }
-  return {memory.back().data(), type, shape, strides};
-}
-
 std::string vector_listing(
     const lang::Program& whole,
     std::span<const lang::Shape> inputs,
@@ -31,13 +18,18 @@ std::string vector_listing(
   if (program.row.passes.empty()) {
     return {};
   }
-  std::vector<std::vector<std::byte>> memory;
+  Address free(uintptr_t{1} << 20); // nothing is read or written
+  const auto view_of = [&](lang::Type type, const lang::Shape& shape) {
+    const View view = adjacent_view(free, type, shape);
+    free = Address((extent_of(view).end.value() / 64 + 2) * 64);
+    return view;
+  };
   std::vector<View> in, out;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    in.push_back(adjacent_view(program.inputs[i], inputs[i], memory));
+    in.push_back(view_of(program.inputs[i], inputs[i]));
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
-    out.push_back(adjacent_view(program.outputs[i], outputs[i], memory));
+    out.push_back(view_of(program.outputs[i], outputs[i]));
   }
   Binding binding{in, out, program.roles, find_space(program, in, out)};
   binding.walk = walk_of(whole);

@@ -2,7 +2,6 @@
 
 #include "zmlx/backend/cpu/scalar.h"
 #include "zmlx/backend/faults.h"
-#include "zmlx/base/errors.h"
 #include "zmlx/lang/space.h"
 
 namespace zmlx::backend::cpu {
@@ -76,10 +75,6 @@ PassBuilder::PassBuilder(
       number_(number),
       pass_(passes[number]),
       binding_(binding),
-      inputs_(binding.inputs),
-      outputs_(binding.outputs),
-      space_(binding.space),
-      walk_(binding.walk),
       given_(given_by_input(pass_.code)),
       needed_(pass_.code.size()),
       once_(pass_.code.size()),
@@ -102,51 +97,32 @@ void PassBuilder::build() {
   drop_dead();
   make_loops();
   place_direct();
+  load_overwritten();
   assign_registers();
   free_fixed(first_fixed);
   bound_.passes_.push_back(std::move(plan_));
 }
 
+// What lower() does not promise: it knows no limits and no arrays.
 void PassBuilder::check() const {
-  if (pass_.code.size() > kMaxCode ||
-      pass_.reductions.size() > kMaxReductions) {
-    throw internal_error(
-        "vector program: {} instructions and {} reductions in a pass",
-        pass_.code.size(),
-        pass_.reductions.size());
-  }
-  const auto known = [this](int reg) {
-    return static_cast<size_t>(reg) < pass_.code.size();
-  };
-  for (size_t i = 0; i < pass_.code.size(); ++i) {
-    const auto& instruction = pass_.code[i];
-    for (int k = 0; k < lang::operands(instruction); ++k) {
-      if (instruction.in[k] >= i) {
-        throw internal_error(
-            "vector program: instruction {} reads register {}",
-            i,
-            instruction.in[k]);
-      }
-    }
-  }
-  for (const auto& r : pass_.reductions) {
-    if (!known(r.value) || r.slot < 0 || r.slot >= bound_.slots_) {
-      throw internal_error("vector program: reduction into slot {}", r.slot);
-    }
-  }
+  const size_t count = pass_.code.size();
+  require(
+      count <= kMaxCode && pass_.reductions.size() <= kMaxReductions,
+      "{} instructions and {} reductions in a pass",
+      count,
+      pass_.reductions.size());
   for (const auto& s : pass_.stores) {
-    if (!known(s.value) || s.output < kNamedOutput ||
-        s.output >= static_cast<int>(outputs_.size())) {
-      throw internal_error("vector program: store into output {}", s.output);
-    }
+    const bool fits = s.output >= kNamedOutput &&
+        s.output < static_cast<int>(binding_.outputs.size());
+    require(fits, "store into output {}", s.output);
   }
 }
 
 void PassBuilder::choose_stores() {
   for (const auto& store : pass_.stores) {
-    if (walk_ == Walk::Store) {
-      const auto& shape = outputs_[store.output].shape;
-      if (shape.empty() || shape.back() != space_.back()) {
+    if (binding_.walk == Walk::Store) {
+      const auto& shape = binding_.outputs[store.output].shape;
+      if (shape.empty() || shape.back() != binding_.space.back()) {
         continue;
       }
     }
@@ -178,12 +154,12 @@ int PassBuilder::add_access(Access access, int source) {
 }
 
 lang::Shape PassBuilder::row_space() const {
-  return at_least_1d({space_.begin(), space_.end() - 1});
+  return at_least_1d({binding_.space.begin(), binding_.space.end() - 1});
 }
 
 // An input as it meets the others.
 View PassBuilder::meeting(int input) const {
-  View view = inputs_[input];
+  View view = binding_.inputs[input];
   if (static_cast<size_t>(input) < binding_.roles.size() &&
       binding_.roles[input] == lang::Role::EachRow) {
     view.shape.push_back(1);
@@ -251,21 +227,17 @@ void PassBuilder::resolve(size_t i) {
     case Op::CumSum:
       return resolve_scan(i);
     case Op::Index:
-      if (walk_ == Walk::Flat) {
-        throw internal_error("vector program: Index in a flat walk");
-      }
+      require(binding_.walk != Walk::Flat, "Index in a flat walk");
       return put_step(step_of(Act::Index, i), false);
     case Op::RowIndex:
-      if (walk_ == Walk::Flat) {
-        throw internal_error("vector program: RowIndex in a flat walk");
-      }
+      require(binding_.walk != Walk::Flat, "RowIndex in a flat walk");
       return put_step(step_of(Act::RowIndex, i), true);
     case Op::Constant:
       return resolve_number(i, instruction.value);
     case Op::Width:
-      return resolve_number(i, static_cast<double>(space_.back()));
+      return resolve_number(i, static_cast<double>(binding_.space.back()));
     case Op::Extent: {
-      const auto& shape = inputs_[instruction.number].shape;
+      const auto& shape = binding_.inputs[instruction.number].shape;
       const int axis = instruction.axis;
       const auto rank = static_cast<int>(shape.size());
       return resolve_number(
@@ -292,41 +264,38 @@ void PassBuilder::resolve_number(size_t i, double value) {
 void PassBuilder::resolve_slot(size_t i) {
   const auto& instruction = pass_.code[i];
   const auto reg = static_cast<uint16_t>(i);
-  if (walk_ == Walk::Store) {
-    if (instruction.type != Type::F32) {
-      throw internal_error(
-          "vector program: accumulator of {}", lang::name_of(instruction.type));
-    }
+  if (binding_.walk == Walk::Store) {
+    require(
+        instruction.type == Type::F32,
+        "accumulator of {}",
+        lang::name_of(instruction.type));
     Step step = step_of(Act::Accumulator, i);
     step.access = instruction.number;
     return put_step(step, false);
   }
-  if (instruction.number < 0 || instruction.number >= bound_.slots_) {
-    throw internal_error("vector program: slot {}", instruction.number);
-  }
+  const int slot = instruction.number;
   once_[i] = true;
   plan_.places.push_back(
       {reg,
        BoundPasses::Place::Part::Slot,
-       static_cast<size_t>(instruction.number)});
+       slot * sizeof(BoundPasses::Uniform)});
 }
 
 void PassBuilder::resolve_input(size_t i) {
   const auto& instruction = pass_.code[i];
   const View view = meeting(instruction.number);
-  Access access(view, space_, "vector program: input");
-  if (register_type(lang::compute_type(view.type)) != type_of(instruction)) {
-    throw internal_error(
-        "vector program: input {} of type {} read as {}",
-        instruction.number,
-        lang::name_of(view.type),
-        lang::name_of(instruction.type));
-  }
+  Access access(view, binding_.space, "vector program: input");
+  require(
+      register_type(lang::compute_type(view.type)) == type_of(instruction),
+      "input {} of type {} read as {}",
+      instruction.number,
+      lang::name_of(view.type),
+      lang::name_of(instruction.type));
   const bool steady = access.steady(bound_.width_);
   const int64_t stride = access.stride();
   const bool once = (steady && stride == 0) || bound_.width_ <= 1;
   Step step = step_of(Act::Load, i);
-  step.load = find_load(view.type, once || stride == 1);
+  step.load = find_load(view.type, !once && stride == 1);
   const bool alias = view.type == type_of(instruction) &&
       lang::size_of(view.type) >= 4 && steady && stride == 1;
   step.act = once ? Act::LoadOnce : alias ? Act::Alias : Act::Load;
@@ -340,28 +309,25 @@ void PassBuilder::set_index(size_t i, int64_t length, Step& step) const {
   const auto& instruction = pass_.code[i];
   const auto index = instruction.in[0];
   step.type = type_of(pass_.code[index]);
-  if (lang::is_float(step.type) || walk_ == Walk::Flat) {
-    throw internal_error(
-        "vector program: {} by {} from input {}",
-        lang::name_of(instruction.op),
-        lang::name_of(step.type),
-        instruction.number);
-  }
+  require(
+      !lang::is_float(step.type) && binding_.walk != Walk::Flat,
+      "{} by {} from input {}",
+      lang::name_of(instruction.op),
+      lang::name_of(step.type),
+      instruction.number);
   step.operands = 1;
   step.in[0] = index;
   step.mask[0] = mask(index);
-  step.load = find_load(inputs_[instruction.number].type, true);
+  step.load = find_load(binding_.inputs[instruction.number].type, true);
   step.length = length;
   step.input = given_[index] ? instruction.number : -1;
 }
 
 void PassBuilder::resolve_pick(size_t i) {
   const auto& instruction = pass_.code[i];
-  const View& view = inputs_[instruction.number];
-  if (view.shape.empty()) {
-    throw internal_error(
-        "vector program: Pick from input {} of no axes", instruction.number);
-  }
+  const View& view = binding_.inputs[instruction.number];
+  require(
+      !view.shape.empty(), "Pick from input {} of no axes", instruction.number);
   Step step = step_of(Act::Pick, i);
   set_index(i, view.shape.back(), step);
   step.own_stride = view.strides.back();
@@ -378,7 +344,7 @@ void PassBuilder::resolve_pick(size_t i) {
 int PassBuilder::access_of_rows(int input) {
   const auto [at, added] = picked_rows_.try_emplace(input, -1);
   if (added) {
-    const View& view = inputs_[input];
+    const View& view = binding_.inputs[input];
     View lead = view;
     lead.shape.pop_back();
     lead.strides.pop_back();
@@ -400,28 +366,22 @@ int PassBuilder::access_of_rows(int input) {
 // Row r of a table is what its leading axes, as one, have at r.
 void PassBuilder::resolve_take(size_t i) {
   const auto& instruction = pass_.code[i];
-  View lead = inputs_[instruction.number];
-  if (lead.shape.size() < 2 ||
-      (lead.shape.back() != 1 && lead.shape.back() != space_.back()) ||
-      !once_[instruction.in[0]]) {
-    throw internal_error(
-        "vector program: Take from input {} of {} axes",
-        instruction.number,
-        lead.shape.size());
-  }
+  View lead = binding_.inputs[instruction.number];
+  require(
+      lead.shape.size() >= 2 &&
+          (lead.shape.back() == 1 ||
+           lead.shape.back() == binding_.space.back()) &&
+          once_[instruction.in[0]],
+      "Take from input {} of {} axes",
+      instruction.number,
+      lead.shape.size());
   Step step = step_of(Act::Take, i);
   step.own_stride = lead.shape.back() == 1 ? 0 : lead.strides.back();
   lead.shape.pop_back();
   lead.strides.pop_back();
   set_index(i, lang::count(lead.shape), step);
-  const Type stored = lead.type;
-  if (step.own_stride == 1 && stored == type_of(instruction) &&
-      lang::size_of(stored) >= 4) {
-    step.load = nullptr; // the register is the table's memory
-  } else {
-    step.load = find_load(stored, step.own_stride == 1);
-  }
-  if (space_.back() == 0) {
+  step.load = find_load(lead.type, step.own_stride == 1);
+  if (binding_.space.back() == 0) {
     lead.data = &bound_;
   }
   step.access = add_access(
@@ -432,9 +392,9 @@ void PassBuilder::resolve_take(size_t i) {
 
 void PassBuilder::resolve_random(size_t i) {
   const uint16_t seed = pass_.code[i].in[0];
-  if (!once_[seed] || type_of(pass_.code[seed]) != Type::U64) {
-    throw internal_error("vector program: a seed that changes along the row");
-  }
+  require(
+      once_[seed] && type_of(pass_.code[seed]) == Type::U64,
+      "a seed that changes along the row");
   Step step = step_of(Act::Random, i);
   step.operands = 1;
   step.in[0] = seed;
@@ -446,10 +406,11 @@ void PassBuilder::resolve_scan(size_t i) {
   const lang::ScanOrder order = instruction.order;
   const bool backwards = order == lang::ScanOrder::Reverse ||
       order == lang::ScanOrder::ReverseExclusive;
-  if (walk_ != Walk::Rows ||
-      (plan_.carries > 0 && plan_.backwards != backwards)) {
-    throw internal_error("vector program: a {} sum here", lang::name_of(order));
-  }
+  require(
+      binding_.walk == Walk::Rows &&
+          (plan_.carries == 0 || plan_.backwards == backwards),
+      "a {} sum here",
+      lang::name_of(order));
   plan_.backwards = backwards;
   Step step = step_of(Act::Scan, i);
   step.operands = 1;
@@ -463,24 +424,21 @@ void PassBuilder::resolve_scan(size_t i) {
 void PassBuilder::resolve_compute(size_t i) {
   const auto& instruction = pass_.code[i];
   Step step = step_of(Act::Compute, i);
-  std::array<Type, 3> types{};
   bool once = true;
   step.operands = lang::arity(instruction.op);
   for (int k = 0; k < step.operands; ++k) {
     const uint16_t reg = instruction.in[k];
     step.in[k] = reg;
     step.mask[k] = mask(reg);
-    types[k] = type_of(pass_.code[reg]);
     once = once && once_[reg];
   }
-  step.compute = find_operation(instruction, types);
-  if (!step.compute) {
-    throw internal_error(
-        "vector program: no {} of {} giving {}",
-        lang::name_of(instruction.op),
-        lang::name_of(types[0]),
-        lang::name_of(instruction.type));
-  }
+  step.compute = find_operation(instruction);
+  require(
+      step.compute != nullptr,
+      "no {} of {} giving {}",
+      lang::name_of(instruction.op),
+      lang::name_of(instruction.from),
+      lang::name_of(instruction.type));
   put_step(step, once);
 }
 

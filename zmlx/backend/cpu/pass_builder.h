@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "zmlx/backend/cpu/passes.h"
+#include "zmlx/base/errors.h"
 
 namespace zmlx::backend::cpu {
 
@@ -21,12 +22,6 @@ inline constexpr int64_t kMaxLoopBlock = 1 << 16;
 inline constexpr int64_t kMinBlock = 16;
 /// Values of a row that are kept for a later pass: some of L2.
 inline constexpr int64_t kKeptBytes = 256 * 1024;
-
-/// Memory that suffices for a row of every program within the limits.
-inline constexpr size_t kRowMemory = kMaxSlots * 8 * kUniformLanes +
-    kMaxReductions * sizeof(Accumulator) + kMaxCode * sizeof(void*) +
-    kMaxCode * sizeof(uint64_t) + kMaxCode * 8 * kUniformLanes +
-    kMaxCode * 8 * kMinBlock + kVectorBytes + kKeptBytes;
 
 /// Resolves one pass of a program; used by BoundPasses while it is made.
 class PassBuilder {
@@ -45,6 +40,26 @@ class PassBuilder {
   using Step = BoundPasses::Step;
   using From = BoundPasses::Pointer::From;
 
+  template <typename... Args>
+  static void
+  require(bool fits, fmt::format_string<Args...> what, Args&&... args) {
+    if (!fits) {
+      throw internal_error(
+          "vector program: {}", fmt::format(what, std::forward<Args>(args)...));
+    }
+  }
+  /// Calls visit(register) for what the pass stores, reduces or adds up.
+  template <typename Visit>
+  void for_each_sink(Visit visit) const {
+    const auto visit_all = [&](const auto& plans) {
+      for (const auto& plan : plans) {
+        visit(plan.value);
+      }
+    };
+    visit_all(plan_.stores);
+    visit_all(plan_.reductions);
+    visit_all(plan_.adds);
+  }
   void check() const;
   void choose_stores();
   void mark_needed();
@@ -62,11 +77,13 @@ class PassBuilder {
   void place_stores();
   bool place_sum(const lang::Store& store);
   void place_store(const lang::Store& store, BoundPasses::StorePlan& plan);
+  void load_overwritten();
+  std::vector<size_t> last_reads() const;
   void assign_registers();
+  int64_t block_length(size_t bytes) const;
   void make_loops();
   struct Phases;
   struct Draft;
-  struct Sinks;
   bool may_loop(const Step& step) const;
   bool loop_reads(const Step& step) const;
   bool overwritten(int access) const;
@@ -76,35 +93,29 @@ class PassBuilder {
   bool loop_reduces(size_t number) const;
   bool loop_adds(const BoundPasses::AddPlan& add) const;
   Phases find_phases() const;
-  Sinks find_sinks(const Phases& phases);
-  std::vector<bool> read_apart(const Sinks& sinks) const;
+  void choose_sinks(const Phases& phases);
+  std::vector<bool> read_apart() const;
   void mark_raw(const std::vector<bool>& apart);
   std::vector<bool> read_outside(
       const Phases& phases,
       const std::vector<bool>& apart) const;
   int loop_value(Draft& draft, const Phases& phases, uint16_t reg);
   static int phase_of_sink(const Phases& phases, uint16_t reg);
-  void draft_sinks(Draft& draft, const Phases& phases, const Sinks& sinks);
+  void draft_sinks(Draft& draft, const Phases& phases);
   void draft_fetches(Draft& draft);
   void place_loops(
       std::vector<Draft>& drafts,
       const Phases& phases,
-      const Sinks& sinks,
       const std::vector<bool>& apart);
   BoundPasses::Pointer pointer_to(uint16_t reg);
   Step* step_of(uint16_t reg);
   BoundPasses::KeptValue* kept(size_t i);
-  struct NextRow {
-    int64_t bytes = 0; // to it; 0: other passes do not read the row
-    bool last = false; // no later pass reads this row
-  };
-  NextRow next_row(const Step& step) const;
+  BoundPasses::NextRow next_row(const Step& step) const;
   std::vector<int> count_reads() const;
   /// Whether the register is memory that is there, not the step's own.
   static bool is_view(const Step& step) {
     return step.act == Act::Alias || step.act == Act::Accumulator ||
-        step.act == Act::Kept || step.act == Act::Fixed ||
-        (step.act == Act::Take && !step.load);
+        step.act == Act::Kept || step.act == Act::Fixed;
   }
   static Step step_of(Act act, size_t i);
   void put_step(Step step, bool once);
@@ -135,10 +146,6 @@ class PassBuilder {
   size_t number_; // of the pass
   const lang::Pass& pass_;
   const Binding& binding_;
-  std::span<const View> inputs_;
-  std::span<const View> outputs_;
-  const lang::Shape& space_;
-  Walk walk_;
 
   BoundPasses::PassPlan plan_;
   std::vector<lang::Store> stores_; // those of this walk

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "zmlx/backend/cpu/scalar.h"
 
@@ -28,7 +29,7 @@ const void* PassBuilder::fixed_memory(uint16_t reg) const {
 
 // Takes a step that no row changes; the others go on to be run.
 bool PassBuilder::put_fixed(const Step& step, bool once) {
-  if (walk_ != Walk::Rows ||
+  if (binding_.walk != Walk::Rows ||
       (step.act != Act::Compute && step.act != Act::Index)) {
     return false;
   }
@@ -63,7 +64,8 @@ bool PassBuilder::put_fixed_row(const Step& step, BlockArgs& args) {
   std::vector<std::byte> row(args.n * size);
   args.out = row.data();
   if (step.act == Act::Index) {
-    fill_index(static_cast<int32_t*>(args.out), 0, args.n);
+    auto* places = static_cast<int32_t*>(args.out);
+    std::iota(places, places + args.n, 0);
   } else {
     step.compute(args);
   }
@@ -101,7 +103,8 @@ void PassBuilder::put_constant(
   fixed_[reg].constant = static_cast<int>(number);
   once_[reg] = true;
   shared_[reg] = true;
-  plan_.places.push_back({reg, BoundPasses::Place::Part::Constant, number});
+  plan_.places.push_back(
+      {reg, BoundPasses::Place::Part::Constant, number * sizeof value});
 }
 
 // The runs in which places follow each other that are the same in every row, if
@@ -154,14 +157,7 @@ int PassBuilder::windows_of(const Step& pick) {
 // others. A step that may find an index outside stays.
 void PassBuilder::drop_dead() {
   std::vector<bool> read(pass_.code.size());
-  const auto mark = [&](const auto& plans) {
-    for (const auto& plan : plans) {
-      read[plan.value] = true;
-    }
-  };
-  mark(plan_.stores);
-  mark(plan_.reductions);
-  mark(plan_.adds);
+  for_each_sink([&](uint16_t reg) { read[reg] = true; });
   std::vector<Step> left;
   for (auto step = plan_.block.rbegin(); step != plan_.block.rend(); ++step) {
     if (!read[step->to] && step->kept < 0 && step->input < 0) {

@@ -231,52 +231,46 @@ bool PassBuilder::loop_adds(const BoundPasses::AddPlan& add) const {
   return add.along && register_type(pass_.code[add.value].type) == Type::F32;
 }
 
-/// What loops do beside making values, or all that must be done apart.
-struct PassBuilder::Sinks {
-  std::vector<bool> stores, reductions, adds; // those of loops
-};
-
-PassBuilder::Sinks PassBuilder::find_sinks(const Phases& phases) {
-  Sinks sinks;
+// What loops do beside making values, or all that must be done apart.
+void PassBuilder::choose_sinks(const Phases& phases) {
   bool all = phases.count <= 1;
   for (size_t r = 0; r < plan_.reductions.size(); ++r) {
-    sinks.reductions.push_back(loop_reduces(r));
-    all = all && sinks.reductions.back();
+    plan_.reductions[r].in_loop = loop_reduces(r);
+    all = all && plan_.reductions[r].in_loop;
   }
-  for (const auto& add : plan_.adds) {
-    sinks.adds.push_back(loop_adds(add));
-    all = all && sinks.adds.back();
+  for (auto& add : plan_.adds) {
+    add.in_loop = loop_adds(add);
+    all = all && add.in_loop;
   }
-  for (const auto& store : plan_.stores) {
-    sinks.stores.push_back(loop_stores(store, phases));
-    all = all && (sinks.stores.back() || store.each_row);
+  for (auto& store : plan_.stores) {
+    store.direct = loop_stores(store, phases);
+    all = all && (store.direct || store.each_row);
   }
   // What a store overwrites must have been read by all.
-  for (size_t s = 0; s < plan_.stores.size() && !all; ++s) {
-    const int access = plan_.stores[s].access;
-    if (access >= 0 && overlaps_input(bound_.accesses_[access])) {
-      sinks.stores.assign(plan_.stores.size(), false);
-    }
+  const bool overwrites = std::ranges::any_of(plan_.stores, [&](auto& store) {
+    return store.access >= 0 && overlaps_input(bound_.accesses_[store.access]);
+  });
+  for (auto& store : plan_.stores) {
+    store.direct = store.direct && (all || !overwrites);
   }
-  return sinks;
 }
 
 // Registers that something reads which is no loop.
-std::vector<bool> PassBuilder::read_apart(const Sinks& sinks) const {
+std::vector<bool> PassBuilder::read_apart() const {
   std::vector<bool> apart(pass_.code.size());
   for (const Step& step : plan_.block) {
     for (int k = 0; k < step.operands && !may_loop(step); ++k) {
       apart[step.in[k]] = true;
     }
   }
-  const auto mark = [&](const auto& plans, const std::vector<bool>& loops) {
-    for (size_t i = 0; i < plans.size(); ++i) {
-      apart[plans[i].value] = apart[plans[i].value] || !loops[i];
+  const auto mark = [&](const auto& plans, auto in_loop) {
+    for (const auto& plan : plans) {
+      apart[plan.value] = apart[plan.value] || !(plan.*in_loop);
     }
   };
-  mark(plan_.stores, sinks.stores);
-  mark(plan_.reductions, sinks.reductions);
-  mark(plan_.adds, sinks.adds);
+  mark(plan_.stores, &BoundPasses::StorePlan::direct);
+  mark(plan_.reductions, &BoundPasses::Reduce::in_loop);
+  mark(plan_.adds, &BoundPasses::AddPlan::in_loop);
   return apart;
 }
 
@@ -296,15 +290,12 @@ int PassBuilder::phase_of_sink(const Phases& phases, uint16_t reg) {
   return phases.of[reg] >= 0 ? phases.of[reg] : phases.after[reg];
 }
 
-void PassBuilder::draft_sinks(
-    Draft& draft,
-    const Phases& phases,
-    const Sinks& sinks) {
+void PassBuilder::draft_sinks(Draft& draft, const Phases& phases) {
   const int phase = draft.plan.phase;
   Loop& loop = draft.plan.loop;
   for (size_t r = 0; r < plan_.reductions.size(); ++r) {
     const uint16_t reg = plan_.reductions[r].value;
-    if (sinks.reductions[r] && phase_of_sink(phases, reg) == phase) {
+    if (plan_.reductions[r].in_loop && phase_of_sink(phases, reg) == phase) {
       const int value = loop_value(draft, phases, reg);
       const auto number = static_cast<int64_t>(draft.plan.reductions.size());
       draft.plan.reductions.push_back(r);
@@ -314,7 +305,7 @@ void PassBuilder::draft_sinks(
   }
   for (size_t a = 0; a < plan_.adds.size(); ++a) {
     const uint16_t reg = plan_.adds[a].value;
-    if (sinks.adds[a] && phase_of_sink(phases, reg) == phase) {
+    if (plan_.adds[a].in_loop && phase_of_sink(phases, reg) == phase) {
       const int value = loop_value(draft, phases, reg);
       const int memory = draft.add_memory({From::Sum, 0, plan_.adds[a].output});
       loop.adds.push_back({value, memory});
@@ -322,7 +313,7 @@ void PassBuilder::draft_sinks(
   }
   for (size_t s = 0; s < plan_.stores.size(); ++s) {
     const auto& store = plan_.stores[s];
-    if (sinks.stores[s] && phase_of_sink(phases, store.value) == phase) {
+    if (store.direct && phase_of_sink(phases, store.value) == phase) {
       const int value = loop_value(draft, phases, store.value);
       const bool row = store.access < 0;
       const int memory =
@@ -353,7 +344,7 @@ std::vector<bool> PassBuilder::read_outside(
 
 // Where the next row of an input lies that several passes read, as far as rows
 // are short enough to stay in L2 from pass to pass.
-PassBuilder::NextRow PassBuilder::next_row(const Step& step) const {
+BoundPasses::NextRow PassBuilder::next_row(const Step& step) const {
   const Access& access = bound_.accesses_[step.access];
   const int64_t bytes = access.offset(bound_.width_) * access.size();
   if (access.stride() != 1 || !access.steady(bound_.width_) ||
@@ -369,7 +360,9 @@ PassBuilder::NextRow PassBuilder::next_row(const Step& step) const {
   };
   const auto later = passes_.subspan(number_ + 1);
   return {
+      step.access,
       std::ranges::count_if(passes_, reads) > 1 ? bytes : 0,
+      access.type(),
       std::ranges::none_of(later, reads)};
 }
 
@@ -383,13 +376,13 @@ void PassBuilder::draft_fetches(Draft& draft) {
         !(step->act == Act::Alias || raw_[reg])) {
       continue;
     }
-    const NextRow next = next_row(*step);
-    const Type stored = bound_.accesses_[step->access].type();
-    if (next.bytes != 0) {
-      draft.plan.next_rows.push_back({step->access, next.bytes, stored});
+    const auto next = next_row(*step);
+    if (next.bytes == 0) {
+      continue;
     }
-    if (next.bytes != 0 && next.last) {
-      draft.fetch({step->access, next.bytes, stored});
+    draft.plan.next_rows.push_back(next);
+    if (next.last) {
+      draft.fetch(next);
     }
   }
 }
@@ -398,17 +391,17 @@ void PassBuilder::make_loops() {
   if (!binding_.assemble) {
     return;
   }
-  const auto steps = plan_.block;
+  const auto without = plan_;
   leave_to_loops();
   if (!draft_loops()) {
-    plan_.block = steps;
+    plan_ = without;
   }
 }
 
 bool PassBuilder::draft_loops() {
   const Phases phases = find_phases();
-  const Sinks sinks = find_sinks(phases);
-  const auto apart = read_apart(sinks);
+  choose_sinks(phases);
+  const auto apart = read_apart();
   mark_raw(apart);
   const auto outside = read_outside(phases, apart);
   std::vector<Draft> drafts;
@@ -426,7 +419,7 @@ bool PassBuilder::draft_loops() {
         }
       }
     }
-    draft_sinks(draft, phases, sinks);
+    draft_sinks(draft, phases);
     if (draft.plan.loop.memories == 0) {
       continue;
     }
@@ -441,7 +434,7 @@ bool PassBuilder::draft_loops() {
     }
     drafts.push_back(std::move(draft));
   }
-  place_loops(drafts, phases, sinks, apart);
+  place_loops(drafts, phases, apart);
   return true;
 }
 
@@ -449,7 +442,6 @@ bool PassBuilder::draft_loops() {
 void PassBuilder::place_loops(
     std::vector<Draft>& drafts,
     const Phases& phases,
-    const Sinks& sinks,
     const std::vector<bool>& apart) {
   std::vector<Step> steps;
   for (int phase = 0; phase <= phases.count; ++phase) {
@@ -483,15 +475,6 @@ void PassBuilder::place_loops(
     }
   }
   plan_.block = std::move(steps);
-  for (size_t i = 0; i < sinks.stores.size(); ++i) {
-    plan_.stores[i].direct = sinks.stores[i];
-  }
-  for (size_t i = 0; i < sinks.reductions.size(); ++i) {
-    plan_.reductions[i].in_loop = sinks.reductions[i];
-  }
-  for (size_t i = 0; i < sinks.adds.size(); ++i) {
-    plan_.adds[i].in_loop = sinks.adds[i];
-  }
 }
 
 } // namespace zmlx::backend::cpu

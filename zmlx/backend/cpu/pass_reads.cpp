@@ -4,35 +4,16 @@
 #include <cstring>
 #include <limits>
 
-#include "zmlx/backend/cpu/pass_builder.h"
 #include "zmlx/backend/cpu/running.h"
 #include "zmlx/backend/cpu/scalar.h"
 
 namespace zmlx::backend::cpu {
 namespace {
 
-// Copies the first value of a uniform register over all of it.
-void spread(void* reg, size_t size) {
-  if (size == 8) {
-    std::fill_n(
-        static_cast<uint64_t*>(reg),
-        kUniformLanes,
-        *static_cast<const uint64_t*>(reg));
-  } else {
-    std::fill_n(
-        static_cast<uint32_t*>(reg),
-        kUniformLanes,
-        *static_cast<const uint32_t*>(reg));
-  }
-}
-
 // Bytes of a register's element that is loaded through `access`.
 size_t loaded_size(const Access& access) {
   return lang::size_of(register_type(lang::compute_type(access.type())));
 }
-
-// What a register is whose memory is a table's where it has no such row.
-alignas(64) constexpr std::byte kZeros[kMaxViewBlock * 8] = {};
 
 // Elements as bits: zero bits are 0 in every type. Gives where the first index
 // outside 0 .. length stands, or -1.
@@ -112,9 +93,7 @@ void BoundPasses::load(const Step& step, void* to, Running& now)
       std::memset(to, 0, sizeof(Uniform));
       return;
     }
-    step.load(to, access.at(now.place), 1, 1);
-    spread(to, loaded_size(access));
-    return;
+    return step.load(to, access.at(now.place), 0, kUniformLanes);
   }
   auto* next = static_cast<std::byte*>(to);
   access.for_runs(
@@ -133,20 +112,12 @@ void BoundPasses::take(const Step& step, void* to, Running& now)
     if (step.input >= 0) {
       fault_->record({row, step.length, true, false, step.input});
     }
-    if (!step.load) {
-      now.where[step.to] = kZeros;
-    } else {
-      std::memset(to, 0, now.n * loaded_size(access));
-    }
+    std::memset(to, 0, now.n * loaded_size(access));
     return;
   }
   const auto stored = static_cast<int64_t>(lang::size_of(access.type()));
   char* from = access.at(row) + now.at * step.own_stride * stored;
-  if (!step.load) {
-    now.where[step.to] = from;
-  } else {
-    step.load(to, from, step.own_stride, now.n);
-  }
+  step.load(to, from, step.own_stride, now.n);
 }
 
 void BoundPasses::pick_runs(const Step& step, void* out, Running& now)

@@ -4,34 +4,11 @@
 
 #include "zmlx/backend/cpu/pass_builder.h"
 #include "zmlx/backend/store_groups.h"
+#include "zmlx/lang/operations.h"
 
 namespace zmlx::backend::cpu {
 
 using lang::Type;
-
-namespace {
-
-// Operations that compute for longer than their operands take to arrive.
-bool is_slow(lang::Op op) {
-  using lang::Op;
-  switch (op) {
-    case Op::Exp:
-    case Op::Expm1:
-    case Op::Log:
-    case Op::Log1p:
-    case Op::Sin:
-    case Op::Cos:
-    case Op::Tanh:
-    case Op::Sigmoid:
-    case Op::Erf:
-    case Op::Pow:
-      return true;
-    default:
-      return false;
-  }
-}
-
-} // namespace
 
 // Values of a row that cost more to make again than to keep in L2.
 void BoundPasses::choose_kept(std::span<const lang::Pass> passes) {
@@ -41,8 +18,9 @@ void BoundPasses::choose_kept(std::span<const lang::Pass> passes) {
     const auto needed = needed_registers(passes[p]);
     for (size_t i = 0; i < needed.size(); ++i) {
       const auto& it = passes[p].code[i];
-      const bool dear = is_slow(it.op) || it.op == lang::Op::Random ||
-          it.op == lang::Op::CumSum || it.op == lang::Op::Pick;
+      const bool dear = lang::operation(it.op).cost == lang::Cost::Slow ||
+          it.op == lang::Op::Random || it.op == lang::Op::CumSum ||
+          it.op == lang::Op::Pick;
       if (!needed[i] || !dear || it.uniform || it.id < 0 ||
           lang::size_of(register_type(it.type)) != 4) {
         continue;
@@ -71,37 +49,29 @@ BoundPasses::KeptValue* PassBuilder::kept(size_t i) {
   return nullptr;
 }
 
-// Vector registers are reused as soon as their value has been read for the
-// last time; a step may write over an operand of the same size.
-void PassBuilder::assign_registers() {
-  constexpr size_t kEnd = std::numeric_limits<size_t>::max();
-  using Part = BoundPasses::Place::Part;
-  const bool overwrites = std::any_of(
-      plan_.stores.begin(), plan_.stores.end(), [&](const auto& store) {
+// What a store has overwritten must not be what another value is.
+void PassBuilder::load_overwritten() {
+  const bool overwrites =
+      std::ranges::any_of(plan_.stores, [&](const auto& store) {
         return store.access >= 0 &&
             overlaps_input(bound_.accesses_[store.access]);
       });
-  if (overwrites && stores_.size() + pass_.reductions.size() > 1) {
-    // What a store has overwritten must not be what another value is.
-    for (Step& step : plan_.block) {
-      const auto stored = [&](const BoundPasses::StorePlan& s) {
-        return s.value == step.to && !s.direct;
-      };
-      if (!is_view(step) ||
-          std::none_of(plan_.stores.begin(), plan_.stores.end(), stored)) {
-        continue;
-      }
-      if (step.act == Act::Alias) {
-        step.act = Act::Load;
-      } else if (step.act == Act::Take) {
-        step.load = find_load(register_type(pass_.code[step.to].type), true);
-      }
+  if (!overwrites || stores_.size() + pass_.reductions.size() < 2) {
+    return;
+  }
+  for (Step& step : plan_.block) {
+    const auto stored = [&](const BoundPasses::StorePlan& s) {
+      return s.value == step.to && !s.direct;
+    };
+    if (step.act == Act::Alias && std::ranges::any_of(plan_.stores, stored)) {
+      step.act = Act::Load;
     }
   }
-  for (const Step& step : plan_.once) {
-    plan_.places.push_back({step.to, Part::Uniform, plan_.uniform_bytes});
-    plan_.uniform_bytes += sizeof(BoundPasses::Uniform);
-  }
+}
+
+// For each register, the last step that reads it.
+std::vector<size_t> PassBuilder::last_reads() const {
+  constexpr size_t kEnd = std::numeric_limits<size_t>::max();
   std::vector<size_t> last(pass_.code.size(), 0);
   for (size_t s = 0; s < plan_.block.size(); ++s) {
     const Step& step = plan_.block[s];
@@ -114,65 +84,77 @@ void PassBuilder::assign_registers() {
       }
     }
   }
-  for (const auto& store : stores_) {
-    last[store.value] = kEnd;
+  for_each_sink([&](uint16_t reg) { last[reg] = kEnd; });
+  return last;
+}
+
+// Vector registers are slots that are free again when their value has been read
+// for the last time. Where sizes differ, each is as large as the largest, and
+// no step writes over its operands.
+void PassBuilder::assign_registers() {
+  using Part = BoundPasses::Place::Part;
+  for (size_t s = 0; s < plan_.once.size(); ++s) {
+    plan_.places.push_back(
+        {plan_.once[s].to, Part::Uniform, s * sizeof(BoundPasses::Uniform)});
   }
-  const auto read_last = [&](const auto& reader) { last[reader.value] = kEnd; };
-  std::for_each(plan_.reductions.begin(), plan_.reductions.end(), read_last);
-  std::for_each(plan_.adds.begin(), plan_.adds.end(), read_last);
-  struct Slot {
-    size_t size;
-    size_t offset; // bytes a place
-    bool free;
-  };
-  std::vector<Slot> slots;
-  std::map<uint16_t, size_t> slot_of;
-  size_t bytes = 0; // a place
-  const auto release = [&](const Step& step, size_t s, size_t size) {
-    for (int k = 0; k < step.operands; ++k) {
-      auto at = slot_of.find(step.in[k]);
-      if (at != slot_of.end() && last[step.in[k]] == s &&
-          (size == 0 || slots[at->second].size == size)) {
-        slots[at->second].free = true;
-      }
+  const auto last = last_reads();
+  size_t slots = 0, size = 0; // bytes per place
+  std::vector<size_t> free;
+  std::map<uint16_t, size_t> slot_of; // of registers that are still read
+  const size_t first = plan_.places.size();
+  const auto take = [&](uint16_t reg) {
+    if (free.empty()) {
+      free.push_back(slots++);
     }
+    slot_of[reg] = free.back();
+    plan_.places.push_back({reg, Part::Vector, free.back()});
+    free.pop_back();
   };
-  std::vector<std::pair<uint16_t, size_t>> placed; // register, offset
+  bool one_size = true;
+  const auto meet = [&](uint16_t reg) {
+    const size_t own = lang::size_of(register_type(pass_.code[reg].type));
+    one_size = one_size && (size == 0 || size == own);
+    size = std::max(size, own);
+  };
   for (size_t s = 0; s < plan_.block.size(); ++s) {
     const Step& step = plan_.block[s];
     if (step.act == Act::Loop) {
-      for (const uint16_t reg : bound_.loops_[step.access].makes) {
-        const size_t own = lang::size_of(register_type(pass_.code[reg].type));
-        placed.emplace_back(reg, bytes);
-        bytes += own;
-      }
+      const auto& makes = bound_.loops_[step.access].makes;
+      std::ranges::for_each(makes, meet);
+      std::ranges::for_each(makes, take);
       continue;
     }
-    const size_t size = lang::size_of(register_type(pass_.code[step.to].type));
-    release(step, s, size);
-    if (!is_view(step) && step.direct < 0 && step.kept < 0) {
-      auto at = std::find_if(slots.begin(), slots.end(), [&](const Slot& x) {
-        return x.free && x.size == size;
-      });
-      if (at == slots.end()) {
-        at = slots.insert(slots.end(), {size, bytes, true});
-        bytes += size;
-      }
-      at->free = false;
-      slot_of[step.to] = static_cast<size_t>(at - slots.begin());
-      placed.emplace_back(step.to, at->offset);
+    const bool takes = !is_view(step) && step.direct < 0 && step.kept < 0;
+    if (takes) {
+      meet(step.to);
     }
-    release(step, s, 0);
-    // A slot taken over by this step's own result stays taken.
-    if (auto own = slot_of.find(step.to); own != slot_of.end()) {
-      slots[own->second].free = false;
+    if (takes && !one_size) {
+      take(step.to);
+    }
+    for (int k = 0; k < step.operands; ++k) {
+      const auto at = slot_of.find(step.in[k]);
+      if (at != slot_of.end() && last[step.in[k]] == s) {
+        free.push_back(at->second);
+        slot_of.erase(at);
+      }
+    }
+    if (takes && one_size) {
+      take(step.to);
     }
   }
-  // Loops need no blocks but for sums in float32, and for what stands in for
-  // the rows of a table.
+  plan_.block_length = block_length(slots * size);
+  for (size_t k = first; k < plan_.places.size(); ++k) {
+    plan_.places[k].at *= size * static_cast<size_t>(plan_.block_length);
+  }
+}
+
+// For a pass whose vector registers take so many bytes per place. Loops need no
+// blocks but for sums in float32, and for what stands in for the rows of a
+// table.
+int64_t PassBuilder::block_length(size_t bytes) const {
   const bool loops_alone =
       pass_.reductions.empty() &&
-      std::all_of(plan_.block.begin(), plan_.block.end(), [](const Step& step) {
+      std::ranges::all_of(plan_.block, [](const Step& step) {
         return step.act == Act::Loop || step.act == Act::Alias;
       });
   int64_t block = bytes > 0 ? kMaxBlock
@@ -182,11 +164,7 @@ void PassBuilder::assign_registers() {
          static_cast<size_t>(block) * bytes > kVectorBytes) {
     block /= 2;
   }
-  plan_.block_length = block;
-  for (const auto& [reg, offset] : placed) {
-    plan_.places.push_back(
-        {reg, Part::Vector, offset * static_cast<size_t>(block)});
-  }
+  return block;
 }
 
 } // namespace zmlx::backend::cpu

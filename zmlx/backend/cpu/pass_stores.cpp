@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "zmlx/backend/cpu/pass_builder.h"
-#include "zmlx/base/errors.h"
 
 namespace zmlx::backend::cpu {
 
@@ -18,21 +17,13 @@ constexpr int64_t kStreamBytes = int64_t{8} << 20;
 
 void PassBuilder::add_reductions() {
   for (const auto& r : pass_.reductions) {
-    const Type type = register_type(pass_.code[r.value].type);
-    const auto op = find_reduction(r.op, type);
-    if (!op.add || walk_ != Walk::Rows) {
-      throw internal_error(
-          "vector program: reduction {} here", lang::name_of(r.op));
-    }
-    const bool arg = r.op == Op::ArgMax || r.op == Op::ArgMin;
-    BoundPasses::Reduce plan;
-    plan.value = r.value;
-    plan.value_mask = mask(r.value);
-    plan.slot = r.slot;
-    plan.op = op;
-    plan.arg = arg;
-    plan.type = type;
-    plan_.reductions.push_back(plan);
+    const auto op =
+        find_reduction(r.op, register_type(pass_.code[r.value].type));
+    require(
+        op.add && binding_.walk == Walk::Rows,
+        "reduction {} here",
+        lang::name_of(r.op));
+    plan_.reductions.push_back({r.value, mask(r.value), r.slot, op});
     plan_.blocks = true;
   }
 }
@@ -45,6 +36,10 @@ bool PassBuilder::overlaps_input(const Access& output) const {
 
 void PassBuilder::place_stores() {
   for (const auto& store : stores_) {
+    require(
+        !store.one_a_row || (binding_.walk == Walk::Rows && once_[store.value]),
+        "output {} wants one value per row",
+        store.output);
     if (place_sum(store)) {
       continue;
     }
@@ -55,10 +50,6 @@ void PassBuilder::place_stores() {
     plan.size = static_cast<int64_t>(lang::size_of(type));
     plan.access = store.output;
     plan.each_row = store.one_a_row;
-    if (plan.each_row && (walk_ != Walk::Rows || !once_[store.value])) {
-      throw internal_error(
-          "vector program: output {} wants one value a row", store.output);
-    }
     if (store.output >= 0) {
       place_store(store, plan);
     } else {
@@ -77,14 +68,7 @@ std::vector<int> PassBuilder::count_reads() const {
       reads[step.in[k]]++;
     }
   }
-  const auto count = [&](const auto& plans) {
-    for (const auto& plan : plans) {
-      reads[plan.value]++;
-    }
-  };
-  count(plan_.reductions);
-  count(plan_.adds);
-  count(plan_.stores);
+  for_each_sink([&](uint16_t reg) { reads[reg]++; });
   return reads;
 }
 
@@ -107,36 +91,27 @@ bool PassBuilder::place_sum(const lang::Store& store) {
   plan.value_mask = mask(store.value);
   plan.output = store.output;
   plan.each_row = store.one_a_row;
-  if (plan.each_row && (walk_ != Walk::Rows || !once_[store.value])) {
-    throw internal_error(
-        "vector program: output {} wants one value a row", store.output);
-  }
   if (!plan.each_row) {
-    const View& view = outputs_[store.output];
-    const bool row_sum = store.into == lang::Into::Row;
-    View last = view;
-    if (row_sum) { // which row is known when it runs
-      last.shape = {view.shape.back()};
-      last.strides = {view.strides.back()};
+    // The caller's sums lie as the output does, adjacent; which row is known
+    // when it runs.
+    lang::Shape shape = binding_.outputs[store.output].shape;
+    if (store.into == lang::Into::Row) {
+      shape = {shape.back()};
     }
-    // The caller's sums lie as the output does, adjacent.
-    for (size_t axis = last.shape.size(), step = 1; axis-- > 0;) {
-      last.strides[axis] = static_cast<int64_t>(step);
-      step *= static_cast<size_t>(last.shape[axis]);
-    }
-    last.data = &bound_;
-    const Access access(last, space_, "vector program: sum");
+    const Access access(
+        adjacent_view(&bound_, type, shape),
+        binding_.space,
+        "vector program: sum");
     plan.along = access.stride() != 0 && access.steady(bound_.width_);
-    if (!plan.along && !access.steady(bound_.width_)) {
-      throw internal_error("vector program: a sum over parts of a row");
-    }
+    require(
+        plan.along || access.steady(bound_.width_),
+        "a sum over parts of a row");
     plan_.blocks = true;
   }
   plan.real = lang::is_float(type);
   plan.add = find_accumulate(type);
   if (type == Type::F32) {
-    plan.add_floats =
-        find_operation({.op = Op::Add, .type = type}, {type, type});
+    plan.add_floats = find_operation({.op = Op::Add, .type = type});
   }
   plan.reduce = find_reduction(Op::Sum, type);
   plan_.adds.push_back(plan);
@@ -147,15 +122,17 @@ void PassBuilder::place_store(
     const lang::Store& store,
     BoundPasses::StorePlan& plan) {
   const Type type = register_type(pass_.code[store.value].type);
-  View seen = outputs_[store.output];
-  if (plan.each_row && seen.shape.size() == space_.size() &&
+  View seen = binding_.outputs[store.output];
+  if (plan.each_row && seen.shape.size() == binding_.space.size() &&
       seen.shape.back() == 1) {
     seen.shape.pop_back();
     seen.strides.pop_back();
   }
   plan.access = add_access(
       Access(
-          seen, plan.each_row ? row_space() : space_, "vector program: output"),
+          seen,
+          plan.each_row ? row_space() : binding_.space,
+          "vector program: output"),
       ~store.output);
   const Access& access = bound_.accesses_[plan.access];
   const bool dense = access.stride() == 1 && access.steady(bound_.width_);
@@ -163,8 +140,8 @@ void PassBuilder::place_store(
   const auto size = static_cast<int64_t>(lang::size_of(seen.type));
   plan.stream = !plan.each_row && dense && lang::is_float(seen.type) &&
       bound_.rows_ * bound_.width_ * size >= kStreamBytes &&
-      seen.data.value() % 64 == 0 && access.fixed() && walk_ != Walk::Store &&
-      access.adjacent() &&
+      seen.data.value() % 64 == 0 && access.fixed() &&
+      binding_.walk != Walk::Store && access.adjacent() &&
       (bound_.rows_ == 1 || bound_.width_ * size % 64 == 0);
   bound_.streams_ = bound_.streams_ || plan.stream;
 }

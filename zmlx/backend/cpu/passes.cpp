@@ -2,64 +2,21 @@
 #include "zmlx/backend/cpu/passes.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
-#include <limits>
 #include <memory>
+#include <numeric>
 
 #include <hwy/cache_control.h>
 
-#include "zmlx/backend/cpu/pass_builder.h"
 #include "zmlx/backend/cpu/running.h"
-#include "zmlx/backend/cpu/scalar.h"
 
 namespace zmlx::backend::cpu {
 
-std::byte* thread_memory() {
-  struct Free {
-    void operator()(std::byte* p) const {
-      std::free(p);
-    }
-  };
-  static thread_local const std::unique_ptr<std::byte, Free> memory(
-      static_cast<std::byte*>(std::aligned_alloc(64, kMaxStages * kRowMemory)));
-  return memory.get();
-}
-
-namespace {
-
-// Takes in a block that lies before those already taken in: what they gave
-// comes after it, as one more element.
-void add_before(const ReduceOp& op, lang::Type type, const ReduceArgs& block) {
-  Accumulator& total = *block.into;
-  Accumulator own;
-  op.start(own);
-  op.add({&own, block.in, block.mask, block.n, block.first});
-  if (total.at >= 0) {
-    with_register_type(type, [&](auto zero) {
-      using T = decltype(zero);
-      const T value = std::is_floating_point_v<T> ? static_cast<T>(total.real)
-                                                  : static_cast<T>(total.bits);
-      op.add({&own, &value, 0, 1, total.at});
-    });
-  }
-  total = own;
-}
-
-} // namespace
-
-void BoundPasses::start(Running& now, std::byte* memory) const noexcept {
-  now.kept = memory + kRowMemory - kKeptBytes;
-  now.slots = memory;
-  memory += slots_ * sizeof(Uniform);
-  now.partial = reinterpret_cast<Accumulator*>(memory);
-  memory += kMaxReductions * sizeof(Accumulator);
-  now.where = reinterpret_cast<const void**>(memory);
-  memory += kMaxCode * sizeof(void*);
-  now.carries = reinterpret_cast<uint64_t*>(memory);
-  memory += kMaxCode * sizeof(uint64_t);
-  now.uniform = memory;
-  now.placed = nullptr;
+// Of a thread, shared by all that it runs, so that it stays in the caches.
+void BoundPasses::start(Running& now, size_t stage) noexcept {
+  static thread_local const std::unique_ptr<RowMemory[]> memory(
+      new RowMemory[kMaxStages]);
+  now.memory = &memory[stage];
+  now.where = now.memory->where;
 }
 
 void BoundPasses::run(
@@ -68,7 +25,7 @@ void BoundPasses::run(
     int64_t end,
     const RowValues& values) const noexcept {
   Running now;
-  start(now, thread_memory());
+  start(now, 0);
   now.row = row;
   now.begin = begin;
   now.end = end;
@@ -85,7 +42,7 @@ void BoundPasses::join(
     Running& now) noexcept {
   for (size_t k = 0; k < reductions.size(); ++k) {
     const size_t r = reductions[k];
-    pass.reductions[r].op.join(now.partial[r], partials[k]);
+    pass.reductions[r].op.join(now.memory->partial[r], partials[k]);
   }
 }
 
@@ -105,22 +62,16 @@ void BoundPasses::run_pass(const PassPlan& pass, Running& now) const noexcept {
 
 void BoundPasses::put_places(const PassPlan& pass, Running& now)
     const noexcept {
-  now.vectors = now.uniform + pass.uniform_bytes;
+  const RowMemory& memory = *now.memory;
+  const void* const parts[] = {// by Place::Part
+                               memory.vectors,
+                               memory.uniform,
+                               constants_.data(),
+                               memory.slots};
   for (const Place& place : pass.places) {
-    switch (place.part) {
-      case Place::Part::Vector:
-        now.where[place.reg] = now.vectors + place.at;
-        break;
-      case Place::Part::Uniform:
-        now.where[place.reg] = now.uniform + place.at;
-        break;
-      case Place::Part::Constant:
-        now.where[place.reg] = constants_[place.at].bytes;
-        break;
-      case Place::Part::Slot:
-        now.where[place.reg] = now.slots + place.at * sizeof(Uniform);
-        break;
-    }
+    now.where[place.reg] =
+        static_cast<const std::byte*>(parts[static_cast<size_t>(place.part)]) +
+        place.at;
   }
   now.placed = &pass;
 }
@@ -138,9 +89,9 @@ void BoundPasses::begin_pass(const PassPlan& pass, Running& now)
     run_step(pass.once[s], pass, now);
   }
   for (size_t i = 0; i < pass.reductions.size(); ++i) {
-    pass.reductions[i].op.start(now.partial[i]);
+    pass.reductions[i].op.start(now.memory->partial[i]);
   }
-  std::fill_n(now.carries, pass.carries, 0);
+  std::fill_n(now.memory->carries, pass.carries, 0);
 }
 
 void BoundPasses::run_blocks(const PassPlan& pass, Running& now)
@@ -167,7 +118,7 @@ void BoundPasses::run_blocks(const PassPlan& pass, Running& now)
 void BoundPasses::end_pass(const PassPlan& pass, Running& now) const noexcept {
   for (size_t i = 0; i < pass.reductions.size(); ++i) {
     const Reduce& r = pass.reductions[i];
-    r.op.finish(now.partial[i], now.slots + r.slot * sizeof(Uniform));
+    r.op.finish(now.memory->partial[i], &now.memory->slots[r.slot]);
   }
   for (const AddPlan& add : pass.adds) {
     if (add.each_row) {
@@ -180,7 +131,7 @@ void BoundPasses::end_pass(const PassPlan& pass, Running& now) const noexcept {
       if (s.access != kNamedOutput) {
         to = accesses_[s.access].at(now.row);
       }
-      s.store({to, 1, now.where[s.value], 0, 1, false});
+      s.store({to, 1, now.where[s.value], 0, 1});
     }
   }
 }
@@ -214,14 +165,12 @@ void BoundPasses::reduce(const PassPlan& pass, Running& now) const noexcept {
     if (r.in_loop) {
       continue;
     }
-    Accumulator* into = &now.partial[i];
-    const ReduceArgs args{
-        into, now.where[r.value], r.value_mask, now.n, now.at};
-    if (r.arg && pass.backwards) {
-      add_before(r.op, r.type, args);
-    } else {
-      r.op.add(args);
-    }
+    r.op.add(
+        {&now.memory->partial[i],
+         now.where[r.value],
+         r.value_mask,
+         now.n,
+         now.at});
   }
 }
 
@@ -271,8 +220,8 @@ void BoundPasses::run_loop(
 void BoundPasses::run_step(const Step& step, const PassPlan& pass, Running& now)
     const noexcept {
   if (step.kept >= 0) {
-    now.where[step.to] =
-        now.kept + step.kept + now.at * static_cast<int64_t>(sizeof(float));
+    now.where[step.to] = now.memory->kept + step.kept +
+        now.at * static_cast<int64_t>(sizeof(float));
   }
   // Registers are ours to write, but not where they alias inputs.
   void* to = const_cast<void*>(now.where[step.to]);
@@ -297,7 +246,10 @@ void BoundPasses::run_step(const Step& step, const PassPlan& pass, Running& now)
           now.values.accumulators[step.access] + (now.at - now.begin);
       break;
     case Act::Index:
-      fill_index(static_cast<int32_t*>(to), now.at, now.n);
+      std::iota(
+          static_cast<int32_t*>(to),
+          static_cast<int32_t*>(to) + now.n,
+          static_cast<int32_t>(now.at));
       break;
     case Act::RowIndex:
       std::fill_n(
@@ -322,7 +274,7 @@ void BoundPasses::run_step(const Step& step, const PassPlan& pass, Running& now)
            now.where[step.in[0]],
            step.mask[0],
            now.n,
-           now.carries + step.carry});
+           now.memory->carries + step.carry});
       break;
     case Act::LoadOnce:
     case Act::Load:
@@ -344,7 +296,7 @@ void BoundPasses::store_block(const StorePlan& s, Running& now) const noexcept {
   const auto* from = static_cast<const char*>(now.where[s.value]);
   if (s.access < 0) {
     float* out = now.values.out + (now.at - now.begin);
-    s.store({out, 1, from, s.mask, now.n, false});
+    s.store({out, 1, from, s.mask, now.n});
     return;
   }
   const Access& access = accesses_[s.access];

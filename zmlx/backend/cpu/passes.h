@@ -19,7 +19,9 @@ namespace zmlx::backend::cpu {
 enum class Walk : uint8_t {
   Rows, // rows along the last axis
   Flat, // runs of any length: for maps that do not ask where they are
-  Store, // rows, and slots are accumulators given to run()
+  /// A product's store: rows, slots are accumulators given to run(), and only
+  /// stores into outputs whose last axis is that of the space are run.
+  Store,
 };
 
 /// No back end program is longer; unsupported() asks for these.
@@ -59,9 +61,20 @@ struct RowValues {
   int64_t* named = nullptr; // kNamedOutput
 };
 
+/// Called after each row or, where rows run at once, after as much work. The
+/// call must not run passes on this thread, whose memory rows keep.
+struct AfterRow {
+  void (*call)(void* of) noexcept = nullptr;
+  void* of = nullptr;
+};
+
 /// Passes of a vector program with everything resolved: which function, which
-/// memory, which block length. What uniform code gives is computed once a row,
-/// the rest block by block.
+/// memory, which block length. What uniform code gives is computed once per
+/// row, the rest block by block.
+///
+/// Any number of threads may run different rows at once, and the results do not
+/// depend on the thread. Nothing is allocated, but for the memory of a thread
+/// in its first run. All that a thread runs shares it: no run inside another.
 ///
 /// Memory of a thread while it runs: slots, accumulators, uniform registers,
 /// where each register lies, running sums, vector registers (reused as their
@@ -98,24 +111,14 @@ class BoundPasses {
       int64_t end,
       const RowValues& values = {}) const noexcept;
 
-  /// Called after each row or, where rows run at once, after as much work. The
-  /// call must not run passes on this thread, whose memory rows keep.
-  struct AfterRow {
-    void (*call)(void* of) noexcept = nullptr;
-    void* of = nullptr;
-  };
-
   /// Whole rows first .. end. Passes of neighbouring rows may run at once, so
   /// that storing and reading overlap with computing; what they give is what
   /// run() gives.
-  void run_rows(int64_t first, int64_t end) const noexcept {
-    run_rows(first, end, {}, {});
-  }
   void run_rows(
       int64_t first,
       int64_t end,
-      const RowValues& values,
-      const AfterRow& after) const noexcept;
+      const RowValues& values = {},
+      const AfterRow& after = {}) const noexcept;
 
   /// To be called after the last run of a share: what it wrote is then seen by
   /// other threads.
@@ -177,10 +180,12 @@ class BoundPasses {
     int64_t bytes = 0;
   };
 
+  /// Of an input that other passes read too.
   struct NextRow {
-    int access; // of an input
-    int64_t bytes; // to its next row
-    lang::Type stored;
+    int access = 0;
+    int64_t bytes = 0; // to its next row; 0: it is not worth fetching
+    lang::Type stored = lang::Type::F32;
+    bool last = false; // no later pass reads this row
   };
 
   struct LoopPlan {
@@ -190,7 +195,7 @@ class BoundPasses {
     std::vector<Pointer> pointers; // by memory
     std::vector<size_t> reductions; // of the pass, in the loop's order
     std::vector<uint16_t> reads, makes; // registers; kept ones lie elsewhere
-    std::vector<NextRow> next_rows; // of inputs that another pass reads too
+    std::vector<NextRow> next_rows;
   };
 
   struct Step {
@@ -241,12 +246,10 @@ class BoundPasses {
   };
 
   struct Reduce {
-    uint16_t value = 0;
-    size_t value_mask = 0;
-    int slot = 0;
-    ReduceOp op{};
-    bool arg = false; // gives a place
-    lang::Type type = lang::Type::F32; // register type of the value
+    uint16_t value;
+    size_t value_mask;
+    int slot;
+    ReduceOp op;
     bool in_loop = false;
   };
 
@@ -255,11 +258,10 @@ class BoundPasses {
     enum class Part : uint8_t { Vector, Uniform, Constant, Slot };
     uint16_t reg;
     Part part;
-    size_t at; // Vector, Uniform: bytes into that part; else the number
+    size_t at; // bytes into that part
   };
 
   struct PassPlan {
-    size_t registers = 0;
     std::vector<Place> places;
     std::vector<Step> once; // what is one value a row
     // How many of these all rows share, the first ones. They are made once for
@@ -273,7 +275,6 @@ class BoundPasses {
     bool backwards = false; // from the end of the row
     int carries = 0; // running sums
     int64_t block_length = 0;
-    size_t uniform_bytes = 0;
   };
 
   struct alignas(64) Uniform {
@@ -312,6 +313,7 @@ class BoundPasses {
   bool writes_elsewhere() const;
   const LoopPlan* only_loop(const PassPlan& pass) const;
 
+  struct RowMemory;
   struct Running; // what one run() knows
 
   void choose_row_loop();
@@ -319,7 +321,7 @@ class BoundPasses {
       const noexcept;
   void run_row_loop(int64_t first, int64_t end, Running& now) const noexcept;
 
-  void start(Running& now, std::byte* memory) const noexcept;
+  static void start(Running& now, size_t stage) noexcept;
   void run_stages(Running* rows, int64_t first, int64_t end, int64_t newest)
       const noexcept;
   void run_shared(Running* const* rows) const noexcept;

@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <atomic>
-#include <cstring>
+#include <bit>
 
 #include "zmlx/backend/cpu/buffers.h"
 #include "zmlx/backend/cpu/passes.h"
@@ -12,7 +12,6 @@
 namespace zmlx::backend::cpu {
 namespace {
 
-using lang::Op;
 using lang::Shape;
 
 constexpr int64_t kMostChunks = 16;
@@ -36,17 +35,6 @@ Shape rows_of(const Shape& space) {
 bool broadcast_along(const Shape& shape, const Shape& space, size_t axis) {
   const size_t before = space.size() - shape.size();
   return space[axis] != 1 && (axis < before || shape[axis - before] == 1);
-}
-
-bool asks_where_it_is(const lang::Program& program) {
-  for (const auto& pass : program.row.passes) {
-    for (const auto& i : pass.code) {
-      if (lang::along_row(i.op) || i.op == lang::Op::Slot) {
-        return true;
-      }
-    }
-  }
-  return false;
 }
 
 /// The places of the longest runs, last axes joined, along which each output is
@@ -130,7 +118,7 @@ class PlaceSums : public Launch {
       done_.store(0, std::memory_order_relaxed); // for the next run
       for (const Sum& sum : sums_) {
         if (!sum.apart) {
-          join(sum);
+          sum.real ? join<double>(sum) : join<uint64_t>(sum);
         }
       }
     }
@@ -158,6 +146,7 @@ class PlaceSums : public Launch {
   void add_floats(const Sum& sum, float* floats, uint64_t* sums) const noexcept;
   void store_chunk(const Sum& sum, const Chunk& chunk, const uint64_t* sums)
       const noexcept;
+  template <typename T>
   void join(const Sum& sum) const noexcept;
 
   BoundPasses passes_;
@@ -180,7 +169,8 @@ void PlaceSums::add_sum(
     space = {1};
   }
   const lang::Type type = pass.code[store.value].type;
-  Access first(adjacent(view.shape, this), space, "vector program: sum");
+  Access first(
+      adjacent_view(this, view.type, view.shape), space, "vector program: sum");
   const bool along = !store.one_a_row && first.stride() != 0;
   SumOutput to(view, type);
   // Leading axes that the output has: rows apart there share no element.
@@ -415,14 +405,12 @@ void PlaceSums::store_chunk(
 }
 
 // Adds what the chunks have for the same elements, in the order of the chunks.
+template <typename T>
 void PlaceSums::join(const Sum& sum) const noexcept {
   constexpr int64_t kAtOnce = 256;
-  double real[kAtOnce];
-  uint64_t whole[kAtOnce];
   for (int64_t at = 0; at < sum.to.size(); at += kAtOnce) {
     const int64_t end = std::min(at + kAtOnce, sum.to.size());
-    std::fill_n(real, kAtOnce, 0);
-    std::fill_n(whole, kAtOnce, 0);
+    T total[kAtOnce] = {};
     for (size_t c = 0; c < chunks_.size(); ++c) {
       const int64_t first = first_element(sum, chunks_[c]);
       const uint64_t* sums =
@@ -430,17 +418,10 @@ void PlaceSums::join(const Sum& sum) const noexcept {
       const int64_t from = std::max(at, first);
       const int64_t to = std::min(end, first + elements(sum, chunks_[c]));
       for (int64_t i = from; i < to; ++i) {
-        if (sum.real) {
-          double x;
-          std::memcpy(&x, sums + (i - first), sizeof x);
-          real[i - at] += x;
-        } else {
-          whole[i - at] += sums[i - first];
-        }
+        total[i - at] += std::bit_cast<T>(sums[i - first]);
       }
     }
-    const void* result = whole;
-    sum.to.store(at, end - at, sum.real ? real : result);
+    sum.to.store(at, end - at, total);
   }
 }
 
@@ -458,12 +439,11 @@ std::unique_ptr<Launch> make_place_sums(
   }
   binding.sums = sums;
   const bool apart = places_apart(program);
-  const bool each_row =
-      std::find(
-          program.roles.begin(), program.roles.end(), lang::Role::EachRow) !=
-      program.roles.end();
-  if (apart && !each_row && !asks_where_it_is(program) &&
-      lang::count(binding.space) > 0) {
+  const bool asks_for_row = std::ranges::count(
+                                program.roles, lang::Role::EachRow) > 0 ||
+      std::ranges::any_of(program.row.passes[0].code,
+                          [](const auto& i) { return lang::along_row(i.op); });
+  if (apart && !asks_for_row && lang::count(binding.space) > 0) {
     std::vector<Shape> shapes;
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (sums[i]) {

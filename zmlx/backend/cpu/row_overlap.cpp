@@ -160,7 +160,7 @@ void BoundPasses::run_rows(
   const bool overlaps = overlap_.code && end - first >= stages;
   Running rows[kMaxStages];
   for (int64_t s = 0; s < (overlaps ? stages : 1); ++s) {
-    start(rows[s], thread_memory() + s * static_cast<int64_t>(kRowMemory));
+    start(rows[s], static_cast<size_t>(s));
     rows[s].begin = 0;
     rows[s].end = width_;
     rows[s].values = values;

@@ -19,43 +19,24 @@ std::vector<void*> memory_of(std::span<const View> views) {
   return memory;
 }
 
+bool lie_alike(const std::vector<View>& a, const std::vector<View>& b) {
+  return std::ranges::equal(a, b, [](const View& x, const View& y) {
+    return x.shape == y.shape && x.strides == y.strides;
+  });
+}
+
 } // namespace
-
-bool Runner::Layout::fits(std::span<const View> views, size_t first) const {
-  return std::equal(
-             views.begin(),
-             views.end(),
-             shapes.begin() + first,
-             [](const auto& view, const auto& shape) {
-               return view.shape == shape;
-             }) &&
-      std::equal(
-             views.begin(),
-             views.end(),
-             strides.begin() + first,
-             [](const auto& view, const auto& stride) {
-               return view.strides == stride;
-             });
-}
-
-void Runner::Layout::add(std::span<const View> views) {
-  for (const auto& view : views) {
-    shapes.push_back(view.shape);
-    strides.push_back(view.strides);
-  }
-}
 
 std::shared_ptr<Runner::Layout> Runner::layout_of(
     const std::vector<View>& inputs,
     const std::vector<View>& outputs) {
   for (const auto& layout : layouts_) {
-    if (layout->fits(inputs, 0) && layout->fits(outputs, inputs.size())) {
+    if (lie_alike(layout->inputs, inputs) &&
+        lie_alike(layout->outputs, outputs)) {
       return layout;
     }
   }
-  auto layout = std::make_shared<Layout>();
-  layout->add(inputs);
-  layout->add(outputs);
+  auto layout = std::make_shared<Layout>(inputs, outputs);
   if (layouts_.size() < kLayouts) {
     layouts_.push_back(layout);
   } else {

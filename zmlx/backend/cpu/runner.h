@@ -2,7 +2,6 @@
 
 #include <memory>
 #include <mutex>
-#include <span>
 #include <vector>
 
 #include "zmlx/backend/cpu/launch.h"
@@ -21,14 +20,10 @@ class Runner {
       const std::vector<View>& outputs);
 
  private:
-  /// How arrays lie, whatever their memory.
+  /// Launches on arrays that lie like these, whatever their memory.
   struct Layout {
-    std::vector<lang::Shape> shapes;
-    std::vector<lang::Strides> strides;
+    std::vector<View> inputs, outputs;
     std::vector<std::unique_ptr<Launch>> free;
-
-    bool fits(std::span<const View> views, size_t first) const;
-    void add(std::span<const View> views);
   };
 
   std::shared_ptr<Layout> layout_of(

@@ -1,12 +1,21 @@
 #pragma once
 
-#include "zmlx/backend/cpu/passes.h"
+#include <numeric>
+
+#include "zmlx/backend/cpu/pass_builder.h"
 
 namespace zmlx::backend::cpu {
 
-/// kMaxStages times kRowMemory bytes, one of a thread, shared by all that it
-/// runs, so that it stays in the caches.
-std::byte* thread_memory();
+/// What suffices for a row of every program within the limits.
+struct alignas(64) BoundPasses::RowMemory {
+  Uniform slots[kMaxSlots];
+  Accumulator partial[kMaxReductions];
+  const void* where[kMaxCode]; // by register
+  uint64_t carries[kMaxCode];
+  Uniform uniform[kMaxCode];
+  alignas(64) std::byte vectors[kMaxCode * 8 * kMinBlock + kVectorBytes];
+  alignas(64) std::byte kept[kKeptBytes];
+};
 
 /// A row that runs: its memory, and where in it the block is.
 struct BoundPasses::Running {
@@ -16,15 +25,10 @@ struct BoundPasses::Running {
   RowValues values;
 
   int32_t places[kUniformLanes]; // of the row, from `at` on, where asked for
-  std::byte* slots;
-  Accumulator* partial;
-  uint64_t* carries;
-  std::byte* uniform;
-  const void** where;
-  std::byte* vectors;
-  std::byte* kept;
-
-  const PassPlan* placed; // whose registers `where` has, shared ones made
+  RowMemory* memory;
+  const void** where; // of that memory
+  const PassPlan* placed =
+      nullptr; // whose registers `where` has, shared ones made
 
   int64_t at; // the block's first place in the row
   int64_t place; // and in the space
@@ -62,7 +66,7 @@ inline void* BoundPasses::pointer_of(
     case Pointer::From::Partial:
       return partials + number;
     case Pointer::From::Places:
-      fill_index(now.places, now.at, kUniformLanes);
+      std::iota(now.places, std::end(now.places), static_cast<int32_t>(now.at));
       return now.places;
   }
   return const_cast<void*>(found); // what a loop writes is its own

@@ -6,7 +6,8 @@
 #include <limits>
 #include <type_traits>
 
-#include "zmlx/lang/type.h"
+#include "zmlx/backend/cpu/half.h"
+#include "zmlx/lang/program.h"
 
 namespace zmlx::backend::cpu {
 
@@ -47,6 +48,87 @@ To convert(From x) {
   } else {
     return static_cast<To>(x);
   }
+}
+
+/// Stored types that are no numbers of C++.
+struct Float16 {
+  uint16_t bits;
+};
+struct Bfloat16 {
+  uint16_t bits;
+};
+struct Boolean {
+  uint8_t byte;
+};
+
+/// Calls f(T()) with the type of a stored element.
+template <typename F>
+auto with_stored_type(lang::Type type, F f) {
+  using lang::Type;
+  // clang-format off
+  switch (type) {
+    case Type::Bool: return f(Boolean());
+    case Type::U8: return f(uint8_t());
+    case Type::I8: return f(int8_t());
+    case Type::U16: return f(uint16_t());
+    case Type::I16: return f(int16_t());
+    case Type::F16: return f(Float16());
+    case Type::BF16: return f(Bfloat16());
+    default: return with_register_type(type, f);
+  }
+  // clang-format on
+}
+
+/// A stored element as a register has it.
+template <typename Out, typename T>
+Out read(T x) {
+  if constexpr (std::is_same_v<T, Float16>) {
+    return static_cast<Out>(from_float16(x.bits));
+  } else if constexpr (std::is_same_v<T, Bfloat16>) {
+    return static_cast<Out>(from_bfloat16(x.bits));
+  } else if constexpr (std::is_same_v<T, Boolean>) {
+    return static_cast<Out>(x.byte != 0);
+  } else {
+    return static_cast<Out>(x);
+  }
+}
+
+/// The element that is stored for a value.
+template <typename T, typename From>
+T written(From x) {
+  if constexpr (std::is_same_v<T, Float16>) {
+    return {to_float16(static_cast<float>(x))};
+  } else if constexpr (std::is_same_v<T, Bfloat16>) {
+    return {to_bfloat16(static_cast<float>(x))};
+  } else if constexpr (std::is_same_v<T, Boolean>) {
+    return {static_cast<uint8_t>(x != 0)};
+  } else {
+    return convert<T>(x);
+  }
+}
+
+/// Whether x replaces the best value of a reduction so far. NaN wins MaxOf and
+/// MinOf, and is above all numbers for ArgMax and ArgMin.
+template <lang::Op kOp, typename T>
+bool is_better(T x, T best) {
+  switch (kOp) {
+    case lang::Op::MaxOf:
+    case lang::Op::ArgMax:
+      return best == best && !(x <= best);
+    case lang::Op::MinOf:
+      return best == best && !(x >= best);
+    default:
+      return x < best || (best != best && x == x);
+  }
+}
+
+/// The same where the places count, in whatever order they come: of equal
+/// values ArgMax and ArgMin give the first. A place below 0 is none.
+template <lang::Op kOp, typename T>
+bool improves(T x, int64_t at, T best, int64_t best_at) {
+  constexpr bool kArg = kOp == lang::Op::ArgMax || kOp == lang::Op::ArgMin;
+  return is_better<kOp>(x, best) ||
+      (kArg && (best_at < 0 || (at < best_at && !is_better<kOp>(best, x))));
 }
 
 } // namespace zmlx::backend::cpu

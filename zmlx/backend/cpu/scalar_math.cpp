@@ -1,8 +1,7 @@
 // Block operations of every type, one element at a time: what the vectorised
 // ones leave.
-#include <algorithm>
+#include <cstring>
 
-#include "zmlx/backend/cpu/half.h"
 #include "zmlx/backend/cpu/scalar.h"
 #include "zmlx/backend/cpu/vector.h"
 #include "zmlx/lang/operation_table.h"
@@ -14,30 +13,31 @@ using lang::Op;
 using lang::Type;
 
 template <typename T>
-const T& at(const BlockArgs& a, int operand, size_t i) {
-  return static_cast<const T*>(a.in[operand])[i & a.mask[operand]];
+const T* at(const BlockArgs& a, size_t operand, size_t i) {
+  return static_cast<const T*>(a.in[operand]) + (i & a.mask[operand]);
 }
 
-template <typename Out, typename A, typename F>
-void run_unary(const BlockArgs& a) noexcept {
-  for (size_t i = 0; i < a.n; ++i) {
-    static_cast<Out*>(a.out)[i] = F()(at<A>(a, 0, i));
+// Uniform registers hold kUniformLanes copies: in groups of as many no element
+// needs a mask, and compilers make vectors of them.
+template <typename Out, typename F, typename... In, size_t... k>
+void run_groups(const BlockArgs& a, std::index_sequence<k...> /*operands*/) {
+  auto* out = static_cast<Out*>(a.out);
+  size_t i = 0;
+  for (; i + kUniformLanes <= a.n; i += kUniformLanes) {
+    Out group[kUniformLanes];
+    for (size_t lane = 0; lane < kUniformLanes; ++lane) {
+      group[lane] = F()(at<In>(a, k, i)[lane]...);
+    }
+    std::memcpy(out + i, group, sizeof group);
+  }
+  for (; i < a.n; ++i) {
+    out[i] = F()(*at<In>(a, k, i)...);
   }
 }
 
-template <typename Out, typename A, typename F>
-void run_binary(const BlockArgs& a) noexcept {
-  for (size_t i = 0; i < a.n; ++i) {
-    static_cast<Out*>(a.out)[i] = F()(at<A>(a, 0, i), at<A>(a, 1, i));
-  }
-}
-
-template <typename C, typename T>
-void run_select(const BlockArgs& a) noexcept {
-  for (size_t i = 0; i < a.n; ++i) {
-    static_cast<T*>(a.out)[i] =
-        at<C>(a, 0, i) ? at<T>(a, 1, i) : at<T>(a, 2, i);
-  }
+template <typename Out, typename F, typename... In>
+void run(const BlockArgs& a) noexcept {
+  run_groups<Out, F, In...>(a, std::index_sequence_for<In...>());
 }
 
 using lang::TypeRule;
@@ -57,9 +57,9 @@ constexpr BlockOp block_of() {
     using Out = std::conditional_t<truth, int32_t, T>;
     using Value = std::remove_const_t<decltype(RowOf<I>::value)>;
     if constexpr (row.arity == 1) {
-      return &run_unary<Out, T, Value>;
+      return &run<Out, Value, T>;
     } else {
-      return &run_binary<Out, T, Value>;
+      return &run<Out, Value, T, T>;
     }
   } else {
     return nullptr;
@@ -78,113 +78,48 @@ BlockOp operation(Op op) {
   return kBlocks[static_cast<size_t>(op)];
 }
 
-template <typename To>
-struct CastTo {
+template <typename Out, typename Stored>
+struct Rounded {
   template <typename T>
-  To operator()(T x) const {
-    return convert<To>(x);
+  Out operator()(T x) const {
+    return read<Out>(written<Stored>(x));
   }
 };
 
-template <typename Stored>
-struct AsInteger {
-  template <typename T>
-  T operator()(T x) const {
-    return T(convert<Stored>(x));
-  }
-};
-
-struct NonZero {
-  template <typename T>
-  int32_t operator()(T x) const {
-    return x != 0;
-  }
-};
-
-struct AsBool {
-  template <typename T>
-  T operator()(T x) const {
-    return T(x != 0);
-  }
-};
-
-struct AsFloat16 {
-  template <typename T>
-  T operator()(T x) const {
-    return T(from_float16(to_float16(float(x))));
-  }
-};
-
-struct AsBfloat16 {
-  template <typename T>
-  T operator()(T x) const {
-    return T(from_bfloat16(to_bfloat16(float(x))));
-  }
-};
-
-template <typename T>
-BlockOp as(Type stored) {
-  // clang-format off
-  switch (stored) {
-    case Type::Bool: return &run_unary<T, T, AsBool>;
-    case Type::U8: return &run_unary<T, T, AsInteger<uint8_t>>;
-    case Type::I8: return &run_unary<T, T, AsInteger<int8_t>>;
-    case Type::U16: return &run_unary<T, T, AsInteger<uint16_t>>;
-    case Type::I16: return &run_unary<T, T, AsInteger<int16_t>>;
-    case Type::U32: return &run_unary<T, T, AsInteger<uint32_t>>;
-    case Type::I32: return &run_unary<T, T, AsInteger<int32_t>>;
-    case Type::U64: return &run_unary<T, T, AsInteger<uint64_t>>;
-    case Type::I64: return &run_unary<T, T, AsInteger<int64_t>>;
-    case Type::F16: return &run_unary<T, T, AsFloat16>;
-    case Type::BF16: return &run_unary<T, T, AsBfloat16>;
-    case Type::F32: return &run_unary<T, T, CastTo<float>>;
-    case Type::F64: return &run_unary<T, T, CastTo<double>>;
-  }
-  // clang-format on
-  return nullptr;
-}
-
-BlockOp cast(Type from, Type to) {
-  return with_register_type(from, [to](auto x) {
-    using From = decltype(x);
-    return with_register_type(to, [](auto y) -> BlockOp {
-      using To = decltype(y);
-      return &run_unary<To, From, CastTo<To>>;
+BlockOp as(Type type, Type stored) {
+  return with_register_type(type, [stored](auto x) {
+    using T = decltype(x);
+    return with_stored_type(stored, [](auto y) -> BlockOp {
+      return &run<T, Rounded<T, decltype(y)>, T>;
     });
   });
 }
 
-BlockOp to_bool(Type from) {
-  return with_register_type(from, [](auto x) -> BlockOp {
-    return &run_unary<int32_t, decltype(x), NonZero>;
+BlockOp cast(Type from, Type to) {
+  return with_register_type(from, [to](auto x) -> BlockOp {
+    using From = decltype(x);
+    if (to == Type::Bool) {
+      return &run<int32_t, Rounded<int32_t, Boolean>, From>;
+    }
+    return with_register_type(to, [](auto y) -> BlockOp {
+      using To = decltype(y);
+      return &run<To, Rounded<To, To>, From>;
+    });
   });
 }
 
-BlockOp select(Type condition, Type type) {
-  return with_register_type(condition, [type](auto c) {
-    using C = decltype(c);
-    return with_register_type(
-        type, [](auto x) -> BlockOp { return &run_select<C, decltype(x)>; });
+struct Select {
+  template <typename T>
+  T operator()(int32_t condition, T yes, T no) const {
+    return condition != 0 ? yes : no;
+  }
+};
+
+BlockOp select(Type type) {
+  return with_register_type(type, [](auto x) -> BlockOp {
+    using T = decltype(x);
+    return &run<T, Select, int32_t, T, T>;
   });
-}
-
-bool gives_truth(Op op) {
-  const TypeRule rule = lang::operation(op).types;
-  return rule == TypeRule::Logical || rule == TypeRule::Comparison;
-}
-
-// Whether the types of operands and result are what the operation takes.
-bool types_fit(
-    const lang::Instruction& i,
-    const std::array<Type, 3>& in,
-    Type result) {
-  if (i.op == Op::Select) {
-    return in[1] == result && in[2] == result;
-  }
-  if (lang::arity(i.op) == 2 && in[0] != in[1]) {
-    return false;
-  }
-  return i.op == Op::Cast || result == (gives_truth(i.op) ? Type::I32 : in[0]);
 }
 
 } // namespace
@@ -202,31 +137,25 @@ Type register_type(Type compute) {
   }
 }
 
-BlockOp find_operation(
-    const lang::Instruction& instruction,
-    const std::array<Type, 3>& operands) {
-  std::array<Type, 3> in;
-  std::transform(operands.begin(), operands.end(), in.begin(), register_type);
+BlockOp find_operation(const lang::Instruction& instruction) {
+  const Op op = instruction.op;
+  const bool other =
+      op == Op::Cast || lang::operation(op).types == TypeRule::Comparison;
   const Type result = register_type(instruction.type);
-  if (!types_fit(instruction, in, result)) {
-    return nullptr;
+  const Type in = other ? register_type(instruction.from) : result;
+  if (BlockOp vectorised = vector_operation(instruction, in)) {
+    return vectorised;
   }
-  if (BlockOp op = vector_operation(instruction, in)) {
-    return op;
-  }
-  switch (instruction.op) {
+  switch (op) {
     case Op::Cast:
-      return instruction.type == Type::Bool ? to_bool(in[0])
-                                            : cast(in[0], result);
+      return cast(in, instruction.type);
     case Op::Select:
-      return select(in[0], result);
+      return select(result);
     case Op::As:
-      return with_register_type(
-          result, [&](auto x) { return as<decltype(x)>(instruction.rounded); });
+      return as(result, instruction.rounded);
     default:
-      return with_register_type(in[0], [&](auto x) {
-        return operation<decltype(x)>(instruction.op);
-      });
+      return with_register_type(
+          in, [op](auto x) { return operation<decltype(x)>(op); });
   }
 }
 

@@ -8,12 +8,21 @@ namespace {
 using lang::ScanOrder;
 using lang::Type;
 
+// Groups as in scalar_math.cpp.
 template <typename T>
 void accumulate(void* sums, const void* in, size_t mask, size_t n) noexcept {
   using Sum = std::conditional_t<std::is_integral_v<T>, uint64_t, double>;
-  for (size_t i = 0; i < n; ++i) {
-    static_cast<Sum*>(sums)[i] +=
-        static_cast<Sum>(static_cast<const T*>(in)[i & mask]);
+  auto* to = static_cast<Sum*>(sums);
+  const auto* from = static_cast<const T*>(in);
+  size_t i = 0;
+  for (; i + kUniformLanes <= n; i += kUniformLanes) {
+    const T* group = from + (i & mask);
+    for (size_t lane = 0; lane < kUniformLanes; ++lane) {
+      to[i + lane] += static_cast<Sum>(group[lane]);
+    }
+  }
+  for (; i < n; ++i) {
+    to[i] += static_cast<Sum>(from[i & mask]);
   }
 }
 
@@ -49,26 +58,9 @@ void scan(const ScanArgs& a) noexcept {
   *static_cast<Sum*>(a.carry) = before;
 }
 
-template <typename T>
-ScanOp scan_of(ScanOrder order) {
-  switch (order) {
-    case ScanOrder::Forward:
-      return &scan<T, false, false>;
-    case ScanOrder::ForwardExclusive:
-      return &scan<T, false, true>;
-    case ScanOrder::Reverse:
-      return &scan<T, true, false>;
-    default:
-      return &scan<T, true, true>;
-  }
-}
-
 } // namespace
 
 AccumulateOp find_accumulate(Type from) {
-  if (register_type(from) == Type::F32) {
-    return vector_accumulate();
-  }
   return with_register_type(register_type(from), [](auto x) -> AccumulateOp {
     return &accumulate<decltype(x)>;
   });
@@ -76,7 +68,13 @@ AccumulateOp find_accumulate(Type from) {
 
 ScanOp find_scan(ScanOrder order, Type type) {
   return with_register_type(register_type(type), [order](auto x) {
-    return scan_of<decltype(x)>(order);
+    using T = decltype(x);
+    static constexpr ScanOp kScans[] = {
+        &scan<T, false, false>,
+        &scan<T, false, true>,
+        &scan<T, true, false>,
+        &scan<T, true, true>};
+    return kScans[static_cast<size_t>(order)];
   });
 }
 

@@ -32,9 +32,4 @@ inline constexpr float kQuarter[3] = {
     0x1.4442d0p-24f,
     0x1.846988p-48f};
 
-/// In float64, for machines without such sums: n of the first is exact.
-inline constexpr double kWideQuarter[2] = {
-    0x1.921fb544p0,
-    0x1.0b4611a626331p-34};
-
 } // namespace zmlx::backend::cpu

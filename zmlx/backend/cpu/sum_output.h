@@ -29,7 +29,7 @@ class SumOutput {
     const auto* from = static_cast<const char*>(sums);
     access_.for_runs(first, n, [&](char* to, int64_t run) {
       const auto count = static_cast<size_t>(run);
-      store_({to, access_.stride(), from, ~size_t{0}, count, false});
+      store_({to, access_.stride(), from, ~size_t{0}, count});
       from += run * 8;
     });
   }
@@ -47,17 +47,5 @@ class SumOutput {
   StoreOp store_;
   int64_t size_ = 1;
 };
-
-/// The view of an array of this shape whose elements are adjacent; its memory
-/// is never touched.
-inline View adjacent(const lang::Shape& shape, void* memory) {
-  lang::Strides strides(shape.size());
-  int64_t step = 1;
-  for (size_t axis = shape.size(); axis-- > 0;) {
-    strides[axis] = step;
-    step *= shape[axis];
-  }
-  return {memory, lang::Type::F64, shape, std::move(strides)};
-}
 
 } // namespace zmlx::backend::cpu

@@ -40,10 +40,8 @@ struct BlockArgs {
 };
 using BlockOp = void (*)(const BlockArgs&) noexcept;
 
-/// The function of an instruction with operands, given their types.
-BlockOp find_operation(
-    const lang::Instruction& instruction,
-    const std::array<lang::Type, 3>& operands);
+/// The function of an instruction with operands.
+BlockOp find_operation(const lang::Instruction& instruction);
 
 /// Reads n stored elements, `stride` elements apart (1 where `contiguous`),
 /// into a register of compute_type(stored).
@@ -59,7 +57,7 @@ struct StoreArgs {
   const void* in;
   size_t mask;
   size_t n;
-  bool stream;
+  bool stream = false;
 };
 using StoreOp = void (*)(const StoreArgs&) noexcept;
 StoreOp find_store(lang::Type from, lang::Type stored, bool contiguous);
@@ -110,18 +108,13 @@ ScanOp find_scan(lang::ScanOrder order, lang::Type type);
 /// lang::random() for places first, first + 1, ... of the space.
 void fill_random(uint32_t* out, uint64_t seed, uint64_t first, size_t n);
 
-/// Fills a register with first, first + 1, ...
-void fill_index(int32_t* out, int64_t first, size_t n);
-
 // The vectorised part, null where it has nothing: find_* ask it first.
-BlockOp vector_operation(
+BlockOp vector_operation( // for operands of a register type
     const lang::Instruction& instruction,
-    const std::array<lang::Type, 3>& operands);
+    lang::Type operand);
 LoadOp vector_load(lang::Type stored); // stride 1
 StoreOp vector_store(lang::Type stored); // from float, stride 1
 using AddOp = void (*)(const ReduceArgs&) noexcept;
 AddOp vector_reduction(lang::Op op); // of float
-AccumulateOp vector_accumulate(); // of float
-std::string vector_target();
 
 } // namespace zmlx::backend::cpu

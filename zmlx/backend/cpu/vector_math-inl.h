@@ -44,6 +44,16 @@ HWY_INLINE bool divides_by_reciprocal(float y) {
   return HWY_NATIVE_FMA != 0 && std::abs(y) > 1e-30f && std::abs(y) < 1e30f;
 }
 
+// The sum of c[N - 1 - i] x^i.
+template <class D, class V, size_t N>
+HWY_INLINE V polynomial(D d, V x, const float (&c)[N]) {
+  V p = hn::Set(d, c[0]);
+  for (size_t k = 1; k < N; ++k) {
+    p = hn::MulAdd(p, x, hn::Set(d, c[k]));
+  }
+  return p;
+}
+
 template <class D, class V>
 HWY_INLINE V keep_nan(D, V x, V result) {
   return hn::IfThenElse(hn::IsNaN(x), x, result);
@@ -62,25 +72,31 @@ HWY_INLINE V keep_limited_nan(D d, V x, V result) {
 #endif
 }
 
-// The lanes of `result` in `bad` computed anew by the C library, lane by lane,
-// so that a value never depends on its neighbours.
+// The lanes of `result` in `bad` computed anew from x and y by the C library,
+// lane by lane, so that a value never depends on its neighbours.
 template <class D, class V, class M, typename F>
-HWY_INLINE V repair(D d, V x, V result, M bad, F f) {
+HWY_INLINE V repair(D d, V x, V y, V result, M bad, F f) {
   if (HWY_LIKELY(hn::AllFalse(d, bad))) {
     return result;
   }
-  alignas(64) float in[hn::MaxLanes(d)];
-  alignas(64) float out[hn::MaxLanes(d)];
-  alignas(64) float wrong[hn::MaxLanes(d)];
-  hn::Store(x, d, in);
+  alignas(64) float xs[hn::MaxLanes(d)], ys[hn::MaxLanes(d)];
+  alignas(64) float out[hn::MaxLanes(d)], wrong[hn::MaxLanes(d)];
+  hn::Store(x, d, xs);
+  hn::Store(y, d, ys);
   hn::Store(result, d, out);
   hn::Store(hn::IfThenElseZero(bad, hn::Set(d, 1.0f)), d, wrong);
   for (size_t i = 0; i < hn::Lanes(d); ++i) {
     if (wrong[i] != 0) {
-      out[i] = f(in[i]);
+      out[i] = f(xs[i], ys[i]);
     }
   }
   return hn::Load(d, out);
+}
+
+// The same by a function of x alone.
+template <class D, class V, class M>
+HWY_INLINE V repair(D d, V x, V result, M bad, float (*f)(float)) {
+  return repair(d, x, x, result, bad, [f](float v, float) { return f(v); });
 }
 
 // table[index] for 0 <= index < 16; only its last four bits count where there
@@ -215,12 +231,7 @@ HWY_INLINE V tanh_any(D d, V x) {
   const V n = nearest_integer(d, t, 2 * kPerLog2);
   V h = hn::NegMulAdd(n, set(kLog2High / 2), t);
   h = hn::NegMulAdd(n, set(kLog2Low / 2), h);
-  V g = set(kTanh[0]);
-  g = hn::MulAdd(g, h, set(kTanh[1]));
-  g = hn::MulAdd(g, h, set(kTanh[2]));
-  g = hn::MulAdd(g, h, set(kTanh[3]));
-  g = hn::MulAdd(g, h, set(kTanh[4]));
-  g = hn::MulAdd(hn::Mul(h, h), g, h);
+  const V g = hn::MulAdd(hn::Mul(h, h), polynomial(d, h, kTanh), h);
   const V s = power_of_two(d, n);
   const V e = hn::MulAdd(s, g, hn::MulSub(s, set(0.5f), set(0.5f)));
   const V r = divide_moderate(d, e, hn::Add(e, set(1.0f)));
@@ -239,48 +250,16 @@ HWY_INLINE V erf_any(D d, V x) {
   const auto part = hn::And(hn::BitCast(di, shifted), hn::Set(di, 15));
   const V u = hn::NegMulAdd(hn::Sub(shifted, shift), set(kErfStep), t);
   V p = look_up(d, kErf[5], part);
-  p = hn::MulAdd(p, u, look_up(d, kErf[4], part));
-  p = hn::MulAdd(p, u, look_up(d, kErf[3], part));
-  p = hn::MulAdd(p, u, look_up(d, kErf[2], part));
-  p = hn::MulAdd(p, u, look_up(d, kErf[1], part));
-  p = hn::MulAdd(p, u, look_up(d, kErf[0], part));
+  for (int k = 4; k >= 0; --k) {
+    p = hn::MulAdd(p, u, look_up(d, kErf[k], part));
+  }
   const V r = hn::Min(set(1.0f), hn::Mul(p, size)); // beyond 3.98: 1
   return keep_limited_nan(d, x, hn::CopySign(r, x));
 }
 
-// x - n pi / 2.
+// Without products rounded together with a sum, n pi / 2 is not exact enough:
+// sin and cos are then the C library's.
 #if HWY_NATIVE_FMA
-template <class D, class V>
-HWY_INLINE V less_quarters(D d, V x, V n) {
-  const V r = hn::NegMulAdd(n, hn::Set(d, kQuarter[0]), x);
-  const V s = hn::NegMulAdd(n, hn::Set(d, kQuarter[1]), r);
-  return hn::NegMulAdd(n, hn::Set(d, kQuarter[2]), s);
-}
-#else
-template <class DF, class VF>
-HWY_INLINE VF less_wide_quarters(DF df, VF x, VF n) {
-  const hn::Rebind<double, DF> d;
-  const auto wide = hn::PromoteTo(d, n);
-  auto r = hn::PromoteTo(d, x);
-  r = hn::Sub(r, hn::Mul(wide, hn::Set(d, kWideQuarter[0])));
-  r = hn::Sub(r, hn::Mul(wide, hn::Set(d, kWideQuarter[1])));
-  return hn::DemoteTo(df, r);
-}
-
-template <class D, class V>
-HWY_INLINE V less_quarters(D d, V x, V n) {
-#if HWY_TARGET == HWY_SCALAR
-  return less_wide_quarters(d, x, n);
-#else
-  const hn::Half<D> half;
-  return hn::Combine(
-      d,
-      less_wide_quarters(half, hn::UpperHalf(half, x), hn::UpperHalf(half, n)),
-      less_wide_quarters(half, hn::LowerHalf(half, x), hn::LowerHalf(half, n)));
-#endif
-}
-#endif
-
 // sin(x + quarters pi / 2), without what is too far.
 template <class D, class V>
 HWY_INLINE V sine_within(D d, V x, int quarters) {
@@ -289,7 +268,12 @@ HWY_INLINE V sine_within(D d, V x, int quarters) {
   // Added to this number, the last bits are the nearest integer.
   const V shift = set(0x1.8p23f);
   const V shifted = hn::MulAdd(x, set(kPerQuarter), shift);
-  const V r = less_quarters(d, x, hn::Sub(shifted, shift)), s = hn::Mul(r, r);
+  const V n = hn::Sub(shifted, shift);
+  V r = x;
+  for (const float part : kQuarter) {
+    r = hn::NegMulAdd(n, set(part), r);
+  }
+  const V s = hn::Mul(r, r);
   const auto turn = hn::Add(hn::BitCast(di, shifted), hn::Set(di, quarters));
   const auto odd =
       hn::RebindMask(d, hn::Ne(hn::And(turn, hn::Set(di, 1)), hn::Zero(di)));
@@ -297,9 +281,9 @@ HWY_INLINE V sine_within(D d, V x, int quarters) {
     return hn::IfThenElse(odd, set(kSine[k][1]), set(kSine[k][0]));
   };
   V p = coefficient(3);
-  p = hn::MulAdd(p, s, coefficient(2));
-  p = hn::MulAdd(p, s, coefficient(1));
-  p = hn::MulAdd(p, s, coefficient(0));
+  for (int k = 2; k >= 0; --k) {
+    p = hn::MulAdd(p, s, coefficient(k));
+  }
   const V sign =
       hn::And(hn::BitCast(d, hn::ShiftLeft<30>(turn)), hn::SignBit(d));
   const V b = hn::Xor(hn::IfThenElse(odd, set(1.0f), r), sign);
@@ -313,37 +297,25 @@ HWY_INLINE auto too_far(D d, V x) {
 
 template <class D, class V>
 HWY_INLINE V sin_any(D d, V x) {
-  return repair(d, x, sine_within(d, x, 0), too_far(d, x), [](float v) {
-    return std::sin(v);
-  });
+  return repair(d, x, sine_within(d, x, 0), too_far(d, x), &std::sin);
 }
 
 template <class D, class V>
 HWY_INLINE V cos_any(D d, V x) {
-  return repair(d, x, sine_within(d, x, 1), too_far(d, x), [](float v) {
-    return std::cos(v);
-  });
+  return repair(d, x, sine_within(d, x, 1), too_far(d, x), &std::cos);
 }
+#endif
 
 #if HWY_TARGET == HWY_AVX3
-// x = 2^e (1 + z) with -1/4 <= z < 1/2, and log(1 + z) = z - z^2 / 2 + z^3 Q(z)
-// with Q fitted for the least relative error (5e-9). The machine's parts of x
-// know zero, infinities and subnormal numbers, and give NaN below zero.
+// x = 2^e (1 + z) with the log(1 + z) of kLog. The machine's parts of x know
+// zero, infinities and subnormal numbers, and give NaN below zero.
 template <class D, class V>
 HWY_INLINE V log_any(D d, V x) {
   const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
   const V m{_mm512_getmant_ps(x.raw, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan)};
   const V e{_mm512_sub_ps(_mm512_getexp_ps(x.raw), _mm512_getexp_ps(m.raw))};
   const V z = hn::Sub(m, set(1.0f)), s = hn::Mul(z, z);
-  V q = set(-0.0450747807f);
-  q = hn::MulAdd(q, z, set(0.104630205f));
-  q = hn::MulAdd(q, z, set(-0.131611937f));
-  q = hn::MulAdd(q, z, set(0.144783953f));
-  q = hn::MulAdd(q, z, set(-0.166473122f));
-  q = hn::MulAdd(q, z, set(0.199908612f));
-  q = hn::MulAdd(q, z, set(-0.250000958f));
-  q = hn::MulAdd(q, z, set(0.333334491f));
-  q = hn::MulAdd(q, z, set(-0.5f));
+  const V q = polynomial(d, z, kLog);
   const V low = hn::MulAdd(q, s, hn::Mul(e, set(kLog2Low)));
   return hn::MulAdd(e, set(kLog2High), hn::Add(z, low));
 }
@@ -353,8 +325,7 @@ HWY_INLINE V log_any(D d, V x) {
   const auto good = hn::And(
       hn::Gt(x, hn::Zero(d)),
       hn::Le(x, hn::Set(d, std::numeric_limits<float>::max())));
-  return repair(
-      d, x, hn::Log(d, x), hn::Not(good), [](float v) { return std::log(v); });
+  return repair(d, x, hn::Log(d, x), hn::Not(good), &std::log);
 }
 #endif
 
@@ -363,9 +334,7 @@ HWY_INLINE V log1p_any(D d, V x) {
   const auto good = hn::And(
       hn::Ge(x, hn::Set(d, -0.5f)),
       hn::Le(x, hn::Set(d, std::numeric_limits<float>::max())));
-  return repair(d, x, hn::Log1p(d, x), hn::Not(good), [](float v) {
-    return std::log1p(v);
-  });
+  return repair(d, x, hn::Log1p(d, x), hn::Not(good), &std::log1p);
 }
 
 // Powers of positive finite numbers through float64: its 53 bits hold
@@ -396,30 +365,26 @@ HWY_INLINE V pow_any(D d, V x, V y) {
       pow_positive(
           half, hn::LowerHalf(half, base), hn::LowerHalf(half, power)));
 #endif
-  if (HWY_LIKELY(hn::AllTrue(d, good))) {
-    return result;
-  }
-  alignas(64) float xs[hn::MaxLanes(d)], ys[hn::MaxLanes(d)];
-  alignas(64) float out[hn::MaxLanes(d)], fine[hn::MaxLanes(d)];
-  hn::Store(x, d, xs);
-  hn::Store(y, d, ys);
-  hn::Store(result, d, out);
-  hn::Store(hn::IfThenElseZero(good, hn::Set(d, 1.0f)), d, fine);
-  for (size_t i = 0; i < hn::Lanes(d); ++i) {
-    if (fine[i] == 0) {
-      out[i] = std::pow(xs[i], ys[i]);
-    }
-  }
-  return hn::Load(d, out);
+  return repair(d, x, y, result, hn::Not(good), [](float base, float exponent) {
+    return std::pow(base, exponent);
+  });
+}
+
+// The upper halves are x rounded to nearest even; NaN stays one.
+template <class D, class V>
+HWY_INLINE auto bfloat16_bits(D, V x) {
+  const hn::RebindToUnsigned<D> du;
+  const auto bits = hn::BitCast(du, x);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
+  const auto up = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7FFF)));
+  const auto quiet = hn::Or(bits, hn::Set(du, 0x400000));
+  return hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(x)), quiet, up);
 }
 
 template <class D, class V>
 HWY_INLINE V round_to_bfloat16(D d, V x) {
   const hn::RebindToUnsigned<D> du;
-  const auto bits = hn::BitCast(du, x);
-  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
-  const auto up = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7FFF)));
-  return keep_nan(d, x, hn::BitCast(d, hn::And(up, hn::Set(du, 0xFFFF0000u))));
+  return hn::BitCast(d, hn::And(bfloat16_bits(d, x), hn::Set(du, 0xFFFF0000u)));
 }
 
 // clang-format off
@@ -436,8 +401,10 @@ ZMLX_UNARY(Log, log_any(d, x));
 ZMLX_UNARY(Log1p, log1p_any(d, x));
 ZMLX_UNARY(Sqrt, hn::Sqrt(x));
 ZMLX_UNARY(Rsqrt, hn::Div(hn::Set(d, 1.0f), hn::Sqrt(x)));
+#if HWY_NATIVE_FMA
 ZMLX_UNARY(Sin, sin_any(d, x));
 ZMLX_UNARY(Cos, cos_any(d, x));
+#endif
 ZMLX_UNARY(Tanh, tanh_any(d, x));
 ZMLX_UNARY(Sigmoid, sigmoid_any(d, x));
 ZMLX_UNARY(Erf, erf_any(d, x));
@@ -449,9 +416,6 @@ ZMLX_BINARY(Add, hn::Add(x, y));
 ZMLX_BINARY(Sub, hn::Sub(x, y));
 ZMLX_BINARY(Mul, hn::Mul(x, y));
 ZMLX_BINARY(Div, hn::Div(x, y));
-ZMLX_BINARY(BitAnd, hn::And(x, y));
-ZMLX_BINARY(BitOr, hn::Or(x, y));
-ZMLX_BINARY(BitXor, hn::Xor(x, y));
 ZMLX_BINARY(Pow, pow_any(d, x, y));
 ZMLX_BINARY(Max, keep_nan(d, x, keep_nan(d, y, hn::Max(x, y))));
 ZMLX_BINARY(Min, keep_nan(d, x, keep_nan(d, y, hn::Min(x, y))));

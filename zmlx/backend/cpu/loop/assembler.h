@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include <fmt/format.h>
@@ -63,40 +64,26 @@ class LoopAssembler : public Xbyak::CodeGenerator {
     int uses = 0; // that are still to come in this turn
   };
 
-  /// A vector register for as long as it lives.
-  class Temp {
+  /// A register, Zmm or Mask, for as long as it lives.
+  template <typename Reg>
+  class Taken {
    public:
-    explicit Temp(LoopAssembler& of) : of_(of), zmm_(of.take_vector()) {}
-    Temp(const Temp&) = delete;
-    Temp& operator=(const Temp&) = delete;
-    ~Temp() {
-      of_.free_vectors_.push_back(zmm_.getIdx());
+    explicit Taken(LoopAssembler& of) : of_(of), reg_(of.take<Reg>()) {}
+    Taken(const Taken&) = delete;
+    Taken& operator=(const Taken&) = delete;
+    ~Taken() {
+      of_.free_list<Reg>().push_back(reg_.getIdx());
     }
-    operator const Zmm&() const { // NOLINT: it is that register
-      return zmm_;
+    operator const Reg&() const { // NOLINT: it is that register
+      return reg_;
     }
 
    private:
     LoopAssembler& of_;
-    Zmm zmm_;
+    Reg reg_;
   };
-
-  class TempMask {
-   public:
-    explicit TempMask(LoopAssembler& of) : of_(of), mask_(of.take_mask()) {}
-    TempMask(const TempMask&) = delete;
-    TempMask& operator=(const TempMask&) = delete;
-    ~TempMask() {
-      of_.free_masks_.push_back(mask_.getIdx());
-    }
-    operator const Mask&() const { // NOLINT: it is that register
-      return mask_;
-    }
-
-   private:
-    LoopAssembler& of_;
-    Mask mask_;
-  };
+  using Temp = Taken<Zmm>;
+  using TempMask = Taken<Mask>;
 
   // The loop, in assembler.cpp.
   void choose_registers();
@@ -129,12 +116,33 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   // Values and registers, in registers.cpp.
   Xbyak::Reg64 base(int memory);
   Xbyak::Address element(int memory, Type stored, int copy);
-  Zmm take_vector();
-  Mask take_mask();
+  template <typename Reg>
+  std::vector<int>& free_list() {
+    if constexpr (std::is_same_v<Reg, Zmm>) {
+      return free_vectors_;
+    } else {
+      return free_masks_;
+    }
+  }
+  template <typename Reg>
+  Reg take() {
+    auto& free = free_list<Reg>();
+    if (free.empty()) {
+      std::is_same_v<Reg, Zmm> ? spill_vector() : spill_mask();
+    }
+    const int reg = free.back();
+    free.pop_back();
+    return Reg(reg);
+  }
+  Zmm take_vector() {
+    return take<Zmm>();
+  }
+  Mask take_mask() {
+    return take<Mask>();
+  }
   void spill_vector();
   void spill_mask();
-  void place(int value, int copy, const Zmm& zmm);
-  void place(int value, int copy, const Mask& mask);
+  void place(int value, int copy, const Xbyak::Reg& reg); // a Zmm or Mask
   Zmm vector(int value, int copy); // pinned until the operation ends
   Mask mask(int value, int copy);
   void read(const Loop::Value& value, int copy, const Zmm& to);
@@ -156,7 +164,7 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   template <typename F>
   void with_constant(float value, F f) {
     const auto bits = std::bit_cast<uint32_t>(value);
-    const int kept = keep_constant(bits);
+    const int kept = keep(constants_, bits);
     if (kept >= 0) {
       return f(Zmm(kept));
     }
@@ -169,25 +177,37 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   Copy& state(int value, int copy);
   int next_use(int value) const;
   static uint32_t bits_of(const Loop::Value& number);
-  int keep_vector(); // -1 where none is left
+  /// The register that the loop keeps for what `kept` knows by the key; -1
+  /// where none is left.
   template <typename Key>
-  int keep(std::map<Key, int>& kept, Key key); // so do these
-  int keep_constant(uint32_t bits);
-  int keep_table(const float* values);
-  int keep_once(int value);
-  int keep_reciprocal(int divisor);
+  int keep(std::map<Key, int>& kept, std::type_identity_t<Key> key) {
+    const auto found = kept.find(key);
+    if (found != kept.end()) {
+      return found->second;
+    }
+    if (kept_left_ == 0) {
+      return -1;
+    }
+    return kept[key] = kept_first_ + --kept_left_;
+  }
   int offset_of(uint32_t bits);
-  Xbyak::Address word(uint32_t bits); // in memory
-  Xbyak::Address word(float value);
-  Xbyak::Address number(uint32_t bits); // in memory, for every lane
-  Xbyak::Address number(float value);
+  /// A float or uint32_t in memory; number(): for every lane.
+  template <typename T>
+  Xbyak::Address word(T value) {
+    return ptr[data_base_ + offset_of(std::bit_cast<uint32_t>(value))];
+  }
+  template <typename T>
+  Xbyak::Address number(T value) {
+    return ptr_b[data_base_ + offset_of(std::bit_cast<uint32_t>(value))];
+  }
   Xbyak::Address table(const float* values); // of 16
 
   // One operation on one copy, in operations.cpp.
   void write_operation(int value, int copy);
-  void write_float(const Loop::Value& value, int self, int copy);
-  void write_function(Op op, const Zmm& to, const Zmm& x);
-  void write_integer(const Loop::Value& value, int self, int copy);
+  struct Codes;
+  friend bool assembles(const lang::Instruction& operation);
+  void write_join(const Loop::Value& value, int self, int copy);
+  void rsqrt(const Zmm& to, const Zmm& x);
   void write_compare(const Loop::Value& value, int self, int copy);
   void write_logic(const Loop::Value& value, int self, int copy);
   void write_select(const Loop::Value& value, int self, int copy);
@@ -220,7 +240,7 @@ class LoopAssembler : public Xbyak::CodeGenerator {
   void erf(const Zmm& to, const Zmm& x);
   void clamp(const Zmm& to, const Zmm& x, float least, float most);
   void exp_parts(const Zmm& p, const Zmm& shifted, const Zmm& n, const Zmm& r);
-  void polynomial(const Zmm& p, const Zmm& x, std::initializer_list<float> c);
+  void polynomial(const Zmm& p, const Zmm& x, std::span<const float> c);
 
   // sin and cos of a vector, in sine.cpp: sin(x + quarters pi / 2). What is too
   // far for that is repaired by a function of C++, lane by lane.

@@ -3,6 +3,7 @@
 #include "zmlx/backend/cpu/loop/loop.h"
 
 #if ZMLX_ASSEMBLES
+#include <array>
 #include <bit>
 
 #include "zmlx/backend/cpu/erf_table.h"
@@ -31,11 +32,10 @@ void LoopAssembler::clamp(
 void LoopAssembler::polynomial(
     const Zmm& p,
     const Zmm& x,
-    std::initializer_list<float> coefficients) {
-  const float* c = coefficients.begin();
-  vbroadcastss(p, word(*c));
-  while (++c != coefficients.end()) {
-    vfmadd213ps(p, x, number(*c));
+    std::span<const float> c) {
+  vbroadcastss(p, word(c[0]));
+  for (const float next : c.subspan(1)) {
+    vfmadd213ps(p, x, number(next));
   }
 }
 
@@ -51,7 +51,7 @@ void LoopAssembler::exp_parts(
   vsubps(n, shifted, number(kExpShift));
   vfnmadd231ps(r, n, number(kLog2High));
   vfnmadd231ps(r, n, number(kLog2Low));
-  polynomial(p, r, {kExpCube, kExpSquare});
+  polynomial(p, r, std::array{kExpCube, kExpSquare});
   vmulps(p, p, r);
   vfmadd213ps(p, r, r);
 }
@@ -118,7 +118,7 @@ void LoopAssembler::tanh(const Zmm& to, const Zmm& x) {
   vpslld(s, s, 23);
   vfnmadd231ps(h, n, number(kLog2High / 2));
   vfnmadd231ps(h, n, number(kLog2Low / 2));
-  polynomial(to, h, {kTanh[0], kTanh[1], kTanh[2], kTanh[3], kTanh[4]});
+  polynomial(to, h, kTanh);
   vmulps(n, h, h);
   vfmadd213ps(to, n, h); // g
   with_constant(0.5f, [&](const Zmm& half) {
@@ -145,18 +145,7 @@ void LoopAssembler::log(const Zmm& to, const Zmm& x) {
   vsubps(e, e, s);
   vsubps(m, m, number(1.0f));
   vmulps(s, m, m);
-  polynomial(
-      to,
-      m,
-      {-0.0450747807f,
-       0.104630205f,
-       -0.131611937f,
-       0.144783953f,
-       -0.166473122f,
-       0.199908612f,
-       -0.250000958f,
-       0.333334491f,
-       -0.5f});
+  polynomial(to, m, kLog);
   const Temp low(*this);
   vmulps(low, e, number(kLog2Low));
   vfmadd213ps(to, s, low);

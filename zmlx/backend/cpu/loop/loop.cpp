@@ -4,8 +4,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "zmlx/backend/cpu/cpu.h"
 #include "zmlx/backend/cpu/targets.h"
-#include "zmlx/backend/cpu/vector.h"
 #include "zmlx/base/errors.h"
 
 #include <hwy/highway.h>
@@ -70,7 +70,7 @@ bool may_execute() {
 }
 
 bool has_avx512() {
-  return vector_target() == hwy::TargetName(HWY_AVX3);
+  return simd_name() == hwy::TargetName(HWY_AVX3);
 }
 
 } // namespace
@@ -83,7 +83,7 @@ std::optional<std::string> why_not_assembled() {
   if (!has_avx512()) {
     return "loops of machine code need AVX-512, and the instructions used here "
            "are " +
-        vector_target() + ".";
+        simd_name() + ".";
   }
   if (!may_execute()) {
     return "the system lets no memory be written and then executed.";

@@ -2,13 +2,13 @@
 #include "zmlx/backend/cpu/loop/loop.h"
 
 #if ZMLX_ASSEMBLES
-#include <bit>
-#include <cmath>
+#include <algorithm>
 
 #include <xbyak/xbyak_util.h>
 
 #include "zmlx/backend/cpu/loop/assembler.h"
 #include "zmlx/base/errors.h"
+#include "zmlx/lang/operations.h"
 
 namespace zmlx::backend::cpu {
 
@@ -30,12 +30,11 @@ uint8_t float_compare(Op op) {
 }
 
 bool is_compare(Op op) {
-  return op == Op::Less || op == Op::LessEqual || op == Op::Equal ||
-      op == Op::NotEqual;
+  return lang::operation(op).types == lang::TypeRule::Comparison;
 }
 
 bool is_logic(Op op) {
-  return op == Op::And || op == Op::Or || op == Op::Not;
+  return lang::operation(op).types == lang::TypeRule::Logical;
 }
 
 bool is_word(Type type) {
@@ -43,54 +42,6 @@ bool is_word(Type type) {
 }
 
 constexpr uint8_t kSubnormal = 0x20; // of vfpclassps
-
-bool assembles_float(Op op) {
-  switch (op) {
-    case Op::Neg:
-    case Op::Abs:
-    case Op::Exp:
-    case Op::Log:
-    case Op::Sqrt:
-    case Op::Rsqrt:
-    case Op::Tanh:
-    case Op::Sigmoid:
-    case Op::Erf:
-    case Op::Sin:
-    case Op::Cos:
-    case Op::Floor:
-    case Op::Ceil:
-    case Op::Round:
-    case Op::Add:
-    case Op::Sub:
-    case Op::Mul:
-    case Op::Div:
-    case Op::Max:
-    case Op::Min:
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool assembles_word(Op op) {
-  switch (op) {
-    case Op::Add:
-    case Op::Sub:
-    case Op::Mul:
-    case Op::BitAnd:
-    case Op::BitOr:
-    case Op::BitXor:
-    case Op::Shl:
-    case Op::Shr:
-      return true;
-    default:
-      return false;
-  }
-}
-
-InternalError no_code(Op op) {
-  return internal_error("loop assembler: no code for '{}'", lang::name_of(op));
-}
 
 bool assembles_cast(Type from, Type to) {
   return from == Type::Bool ? to == Type::F32 || is_word(to)
@@ -100,6 +51,83 @@ bool assembles_cast(Type from, Type to) {
 }
 
 } // namespace
+
+// clang-format off
+#define ZMLX_FUNCTION(CODE) [](LoopAssembler& a, const Zmm& to, const Zmm& x) { CODE; }
+#define ZMLX_JOIN(WRITE) \
+  [](LoopAssembler& a, const Zmm& to, const Zmm& x, const Xbyak::Operand& y) { a.WRITE(to, x, y); }
+
+// clang-format on
+
+/// What is written for operations that are one function of a float, or join two
+/// operands of one type, the second of which may be in memory. Null for others,
+/// which have forms of their own below or none.
+struct LoopAssembler::Codes {
+  using Function = void (*)(LoopAssembler& a, const Zmm& to, const Zmm& x);
+  using Join = void (*)(
+      LoopAssembler& a,
+      const Zmm& to,
+      const Zmm& x,
+      const Xbyak::Operand& y);
+
+  static Function function(const lang::Instruction& i) {
+    // clang-format off
+    static constexpr std::pair<Op, Function> kRows[] = {
+        {Op::Neg, ZMLX_FUNCTION(a.vxorps(to, x, a.number(uint32_t{0x80000000})))},
+        {Op::Abs, ZMLX_FUNCTION(a.vandps(to, x, a.number(uint32_t{0x7FFFFFFF})))},
+        {Op::Exp, ZMLX_FUNCTION(a.exp(to, x))},
+        {Op::Log, ZMLX_FUNCTION(a.log(to, x))},
+        {Op::Sqrt, ZMLX_FUNCTION(a.vsqrtps(to, x))},
+        {Op::Rsqrt, ZMLX_FUNCTION(a.rsqrt(to, x))},
+        {Op::Tanh, ZMLX_FUNCTION(a.tanh(to, x))},
+        {Op::Sigmoid, ZMLX_FUNCTION(a.sigmoid(to, x))},
+        {Op::Erf, ZMLX_FUNCTION(a.erf(to, x))},
+        {Op::Sin, ZMLX_FUNCTION(a.sine(to, x, 0))},
+        {Op::Cos, ZMLX_FUNCTION(a.sine(to, x, 1))},
+        {Op::Floor, ZMLX_FUNCTION(a.vrndscaleps(to, x, kDown))},
+        {Op::Ceil, ZMLX_FUNCTION(a.vrndscaleps(to, x, kUp))},
+        {Op::Round, ZMLX_FUNCTION(a.vrndscaleps(to, x, kToNearest))},
+    };
+    // clang-format on
+    const auto* row =
+        std::ranges::find(kRows, i.op, &std::pair<Op, Function>::first);
+    return i.type == Type::F32 && row != std::end(kRows) ? row->second
+                                                         : nullptr;
+  }
+
+  static Join join(const lang::Instruction& i) {
+    struct Row {
+      Op op;
+      Type type; // I32: of U32 too, where that has no row before
+      Join write;
+    };
+    // clang-format off
+    static constexpr Row kRows[] = {
+        {Op::Add, Type::F32, ZMLX_JOIN(vaddps)},
+        {Op::Sub, Type::F32, ZMLX_JOIN(vsubps)},
+        {Op::Mul, Type::F32, ZMLX_JOIN(vmulps)},
+        {Op::Add, Type::I32, ZMLX_JOIN(vpaddd)},
+        {Op::Sub, Type::I32, ZMLX_JOIN(vpsubd)},
+        {Op::Mul, Type::I32, ZMLX_JOIN(vpmulld)},
+        {Op::BitAnd, Type::I32, ZMLX_JOIN(vpandd)},
+        {Op::BitOr, Type::I32, ZMLX_JOIN(vpord)},
+        {Op::BitXor, Type::I32, ZMLX_JOIN(vpxord)},
+        // Counts outside the width shift everything out.
+        {Op::Shl, Type::I32, ZMLX_JOIN(vpsllvd)},
+        {Op::Shr, Type::U32, ZMLX_JOIN(vpsrlvd)},
+        {Op::Shr, Type::I32, ZMLX_JOIN(vpsravd)},
+    };
+    // clang-format on
+    const auto* row = std::ranges::find_if(kRows, [&](const Row& r) {
+      return r.op == i.op &&
+          (r.type == i.type || (r.type == Type::I32 && i.type == Type::U32));
+    });
+    return row != std::end(kRows) ? row->write : nullptr;
+  }
+};
+
+#undef ZMLX_FUNCTION
+#undef ZMLX_JOIN
 
 bool assembles(const lang::Instruction& i) {
   if (is_compare(i.op)) {
@@ -116,10 +144,12 @@ bool assembles(const lang::Instruction& i) {
     case Op::As:
       return i.type == Type::F32 &&
           (i.rounded == Type::BF16 || i.rounded == Type::F16);
+    case Op::Div:
+    case Op::Max:
+    case Op::Min:
+      return i.type == Type::F32;
     default:
-      return i.type == Type::F32 ? assembles_float(i.op)
-          : is_word(i.type)      ? assembles_word(i.op)
-                                 : false;
+      return LoopAssembler::Codes::function(i) || LoopAssembler::Codes::join(i);
   }
 }
 
@@ -140,10 +170,12 @@ void LoopAssembler::write_operation(int self, int copy) {
     write_extreme(value, self, copy);
   } else if (it.op == Op::Div) {
     write_divide(value, self, copy);
-  } else if (it.type == Type::F32) {
-    write_float(value, self, copy);
+  } else if (const auto function = Codes::function(it)) {
+    const Zmm x = vector(value.in[0], copy), to = take_vector();
+    function(*this, to, x);
+    place(self, copy, to);
   } else {
-    write_integer(value, self, copy);
+    write_join(value, self, copy);
   }
   pinned_.clear();
   for (int k = 0; k < lang::arity(it.op); ++k) {
@@ -151,113 +183,27 @@ void LoopAssembler::write_operation(int self, int copy) {
   }
 }
 
-void LoopAssembler::write_float(const Loop::Value& value, int self, int copy) {
-  const Op op = value.instruction.op;
-  if (lang::arity(op) == 2) {
-    const bool swap = op != Op::Sub && stays_in_memory(value.in[0], copy);
-    const Zmm x = vector(value.in[swap], copy);
-    const Zmm to = take_vector();
-    with_operand(value.in[!swap], copy, [&](const auto& y) {
-      switch (op) {
-        case Op::Add:
-          return vaddps(to, x, y);
-        case Op::Sub:
-          return vsubps(to, x, y);
-        case Op::Mul:
-          return vmulps(to, x, y);
-        default:
-          throw no_code(op);
-      }
-    });
-    return place(self, copy, to);
+void LoopAssembler::write_join(const Loop::Value& value, int self, int copy) {
+  const auto& it = value.instruction;
+  const auto join = Codes::join(it);
+  if (!join) {
+    throw internal_error(
+        "loop assembler: no code for '{}'", lang::name_of(it.op));
   }
-  const Zmm x = vector(value.in[0], copy), to = take_vector();
-  write_function(op, to, x);
-  place(self, copy, to);
-}
-
-void LoopAssembler::write_function(Op op, const Zmm& to, const Zmm& x) {
-  switch (op) {
-    case Op::Neg:
-      vxorps(to, x, number(uint32_t{0x80000000}));
-      break;
-    case Op::Abs:
-      vandps(to, x, number(uint32_t{0x7FFFFFFF}));
-      break;
-    case Op::Exp:
-      exp(to, x);
-      break;
-    case Op::Log:
-      log(to, x);
-      break;
-    case Op::Sqrt:
-      vsqrtps(to, x);
-      break;
-    case Op::Rsqrt: {
-      const Temp root(*this);
-      vsqrtps(root, x);
-      vbroadcastss(to, word(1.0f));
-      vdivps(to, to, root);
-      break;
-    }
-    case Op::Tanh:
-      tanh(to, x);
-      break;
-    case Op::Sigmoid:
-      sigmoid(to, x);
-      break;
-    case Op::Erf:
-      erf(to, x);
-      break;
-    case Op::Sin:
-      sine(to, x, 0);
-      break;
-    case Op::Cos:
-      sine(to, x, 1);
-      break;
-    case Op::Floor:
-      vrndscaleps(to, x, kDown);
-      break;
-    case Op::Ceil:
-      vrndscaleps(to, x, kUp);
-      break;
-    case Op::Round:
-      vrndscaleps(to, x, kToNearest);
-      break;
-    default:
-      throw no_code(op);
-  }
-}
-
-void LoopAssembler::write_integer(
-    const Loop::Value& value,
-    int self,
-    int copy) {
-  const Zmm x = vector(value.in[0], copy), to = take_vector();
-  const bool is_signed = value.type == Type::I32;
-  with_operand(value.in[1], copy, [&](const auto& y) {
-    switch (value.instruction.op) {
-      case Op::Add:
-        return vpaddd(to, x, y);
-      case Op::Sub:
-        return vpsubd(to, x, y);
-      case Op::Mul:
-        return vpmulld(to, x, y);
-      case Op::BitAnd:
-        return vpandd(to, x, y);
-      case Op::BitOr:
-        return vpord(to, x, y);
-      case Op::BitXor:
-        return vpxord(to, x, y);
-      case Op::Shl: // counts outside the width shift everything out
-        return vpsllvd(to, x, y);
-      case Op::Shr:
-        return is_signed ? vpsravd(to, x, y) : vpsrlvd(to, x, y);
-      default:
-        throw no_code(value.instruction.op);
-    }
+  const bool swap = it.type == Type::F32 && it.op != Op::Sub &&
+      stays_in_memory(value.in[0], copy);
+  const Zmm x = vector(value.in[swap], copy), to = take_vector();
+  with_operand(value.in[!swap], copy, [&](const Xbyak::Operand& y) {
+    join(*this, to, x, y);
   });
   place(self, copy, to);
+}
+
+void LoopAssembler::rsqrt(const Zmm& to, const Zmm& x) {
+  const Temp root(*this);
+  vsqrtps(root, x);
+  vbroadcastss(to, word(1.0f));
+  vdivps(to, to, root);
 }
 
 void LoopAssembler::write_compare(
@@ -451,9 +397,9 @@ void LoopAssembler::write_divide(const Loop::Value& value, int self, int copy) {
   const auto kind = loop_.values[divisor].kind;
   if (kind == Loop::Value::Kind::Once || kind == Loop::Value::Kind::Number) {
     const int y = kind == Loop::Value::Kind::Once
-        ? keep_once(divisor)
-        : keep_constant(bits_of(loop_.values[divisor]));
-    const int r = y < 0 ? -1 : keep_reciprocal(divisor);
+        ? keep(once_, divisor)
+        : keep(constants_, bits_of(loop_.values[divisor]));
+    const int r = y < 0 ? -1 : keep(reciprocals_, divisor);
     if (r >= 0) {
       const Zmm to = take_vector();
       divide_by_one(to, x, Zmm(y), Zmm(r));

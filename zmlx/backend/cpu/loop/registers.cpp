@@ -63,24 +63,6 @@ LoopAssembler::Copy& LoopAssembler::state(int value, int copy) {
   return state_[value * most_copies_ + (shared ? 0 : copy)];
 }
 
-Xbyak::Zmm LoopAssembler::take_vector() {
-  if (free_vectors_.empty()) {
-    spill_vector();
-  }
-  const int reg = free_vectors_.back();
-  free_vectors_.pop_back();
-  return Zmm(reg);
-}
-
-Xbyak::Opmask LoopAssembler::take_mask() {
-  if (free_masks_.empty()) {
-    spill_mask();
-  }
-  const int reg = free_masks_.back();
-  free_masks_.pop_back();
-  return Mask(reg);
-}
-
 // The operation after which the value is next read.
 int LoopAssembler::next_use(int value) const {
   const auto count = static_cast<int>(loop_.values.size());
@@ -153,16 +135,10 @@ void LoopAssembler::release(Copy& copy) {
   copy.at = Copy::At::Nowhere;
 }
 
-void LoopAssembler::place(int value, int copy, const Zmm& zmm) {
+void LoopAssembler::place(int value, int copy, const Xbyak::Reg& reg) {
   Copy& own = state(value, copy);
-  own.at = Copy::At::Vector;
-  own.number = zmm.getIdx();
-}
-
-void LoopAssembler::place(int value, int copy, const Mask& mask) {
-  Copy& own = state(value, copy);
-  own.at = Copy::At::Mask;
-  own.number = mask.getIdx();
+  own.at = reg.isOPMASK() ? Copy::At::Mask : Copy::At::Vector;
+  own.number = reg.getIdx();
 }
 
 void LoopAssembler::used(int value, int copy) {
@@ -176,8 +152,8 @@ Xbyak::Zmm LoopAssembler::vector(int value, int copy) {
   const Loop::Value& it = loop_.values[value];
   Copy& own = state(value, copy);
   if (own.at == Copy::At::Nowhere) {
-    const int kept = it.kind == Kind::Once ? keep_once(value)
-        : it.kind == Kind::Number          ? keep_constant(bits_of(it))
+    const int kept = it.kind == Kind::Once ? keep(once_, value)
+        : it.kind == Kind::Number          ? keep(constants_, bits_of(it))
                                            : -1;
     if (kept >= 0) {
       return Zmm(kept);
@@ -301,7 +277,8 @@ void LoopAssembler::read_picked(
 void LoopAssembler::read_bfloat16(int memory, int copy, const Zmm& to) {
   const bool pair = copies_ == 2 && !masked_;
   const bool shuffles = !masked_ && upper_words_ >= 0;
-  const int order = shuffles ? keep_table(kUpperWords[copy].data()) : -1;
+  const int order =
+      shuffles ? keep(kept_tables_, kUpperWords[copy].data()) : -1;
   if (order < 0) {
     const Zmm into = masked_ ? to | k1 | T_z : to;
     return load(into, Type::BF16, element(memory, Type::BF16, copy));
@@ -342,7 +319,7 @@ bool LoopAssembler::stays_in_memory(int value, int copy) {
     case Kind::Each:
       return !masked_ && total_uses_[value] == 1 && it.type == it.stored;
     case Kind::Once:
-      return keep_once(value) < 0;
+      return keep(once_, value) < 0;
     case Kind::Number:
       return !constants_.contains(bits_of(it));
     default:
@@ -362,39 +339,6 @@ Address LoopAssembler::in_memory(int value, int copy) {
   return ptr[r11];
 }
 
-int LoopAssembler::keep_vector() {
-  return kept_left_ > 0 ? kept_first_ + --kept_left_ : -1;
-}
-
-template <typename Key>
-int LoopAssembler::keep(std::map<Key, int>& kept, Key key) {
-  const auto found = kept.find(key);
-  if (found != kept.end()) {
-    return found->second;
-  }
-  const int reg = keep_vector();
-  if (reg >= 0) {
-    kept.emplace(key, reg);
-  }
-  return reg;
-}
-
-int LoopAssembler::keep_constant(uint32_t bits) {
-  return keep(constants_, bits);
-}
-
-int LoopAssembler::keep_table(const float* values) {
-  return keep(kept_tables_, values);
-}
-
-int LoopAssembler::keep_once(int value) {
-  return keep(once_, value);
-}
-
-int LoopAssembler::keep_reciprocal(int divisor) {
-  return keep(reciprocals_, divisor);
-}
-
 // Where the number is among the data, in bytes.
 int LoopAssembler::offset_of(uint32_t bits) {
   const auto [at, added] =
@@ -403,22 +347,6 @@ int LoopAssembler::offset_of(uint32_t bits) {
     data_.push_back(bits);
   }
   return at->second;
-}
-
-Address LoopAssembler::word(uint32_t bits) {
-  return ptr[data_base_ + offset_of(bits)];
-}
-
-Address LoopAssembler::word(float value) {
-  return word(std::bit_cast<uint32_t>(value));
-}
-
-Address LoopAssembler::number(uint32_t bits) {
-  return ptr_b[data_base_ + offset_of(bits)];
-}
-
-Address LoopAssembler::number(float value) {
-  return number(std::bit_cast<uint32_t>(value));
 }
 
 Address LoopAssembler::table(const float* values) {

@@ -31,20 +31,12 @@ constexpr ByQuarter by_quarter() {
 
 constexpr ByQuarter kByQuarter = by_quarter();
 
-template <typename F>
-void repair(float* to, const float* x, uint32_t lanes, F f) {
+template <float (*kFunction)(float)>
+void repair(float* to, const float* x, uint32_t lanes) noexcept {
   for (; lanes != 0; lanes &= lanes - 1) {
     const int lane = std::countr_zero(lanes);
-    to[lane] = f(x[lane]);
+    to[lane] = kFunction(x[lane]);
   }
-}
-
-void repair_sin(float* to, const float* x, uint32_t lanes) noexcept {
-  repair(to, x, lanes, [](float v) { return std::sin(v); });
-}
-
-void repair_cos(float* to, const float* x, uint32_t lanes) noexcept {
-  repair(to, x, lanes, [](float v) { return std::cos(v); });
 }
 
 constexpr int kVectors = 32, kMasks = 8;
@@ -87,7 +79,8 @@ void LoopAssembler::sine(const Zmm& to, const Zmm& x, uint32_t quarters) {
   vpternlogd(to, r, number(kSign), kSet); // -0 too
   vandps(r, x, number(~kSign));
   vcmpps(masked_ ? mask | k1 : mask, r, number(kSineLimit), kNotLessEqual);
-  repair_if_any(mask, to, x, quarters == 0 ? &repair_sin : &repair_cos);
+  repair_if_any(
+      mask, to, x, quarters == 0 ? &repair<std::sin> : &repair<std::cos>);
 }
 
 void LoopAssembler::repair_if_any(

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "zmlx/backend/cpu/row_runner.h"
+#include "zmlx/backend/cpu/passes.h"
 #include "zmlx/backend/faults.h"
 #include "zmlx/backend/stages/product/cpu_experts.h"
 #include "zmlx/backend/stages/product/cpu_multiply.h"
@@ -100,7 +100,7 @@ struct Segment {
   int64_t rows; // M
   int64_t row_bytes; // read and written for one row of all its weights
   std::vector<int> weights;
-  cpu::StoreRunner store;
+  cpu::BoundPasses store;
 };
 
 class ProductLaunch : public cpu::Launch {
@@ -115,7 +115,7 @@ class ProductLaunch : public cpu::Launch {
   std::optional<Fault> fault() const override;
 
  private:
-  static cpu::RowRunner bind_row(
+  static cpu::BoundPasses bind_row(
       const lang::Program& program,
       std::span<const View> inputs,
       std::span<const View> outputs,
@@ -144,20 +144,23 @@ class ProductLaunch : public cpu::Launch {
   std::vector<size_t> prepared_at_; // of each format, within the scratch
   std::vector<std::optional<Experts>> experts_; // of each weight
   std::vector<Segment> segments_;
-  cpu::RowRunner row_;
+  cpu::BoundPasses row_;
   mutable cpu::FaultCell faults_;
   size_t prepared_size_ = 0; // of all formats
   int64_t total_bytes_ = 0;
 };
 
-cpu::RowRunner ProductLaunch::bind_row(
+cpu::BoundPasses ProductLaunch::bind_row(
     const lang::Program& program,
     std::span<const View> inputs,
     std::span<const View> outputs,
     int64_t width) {
   lang::Shape shape = outputs[0].shape;
   shape.back() = width;
-  return cpu::RowRunner(program, inputs, {}, shape);
+  return {
+      program.row.passes,
+      program.row.slots,
+      {inputs, {}, program.roles, shape}};
 }
 
 std::vector<Matrix> matrices_of(
@@ -212,8 +215,9 @@ ProductLaunch::ProductLaunch(
         })) {
       continue;
     }
-    Segment segment{
-        rows, 4, {}, cpu::StoreRunner(program, inputs, outputs, output.shape)};
+    const cpu::Binding store{
+        inputs, outputs, program.roles, output.shape, cpu::Walk::Store};
+    Segment segment{rows, 4, {}, {{&program.store, 1}, 0, store}};
     for (size_t t = 0; t < weights_.size(); ++t) {
       if (weights_[t].rows == rows) {
         segment.weights.push_back(static_cast<int>(t));
@@ -298,7 +302,7 @@ void ProductLaunch::run_segment(
         at[segment.weights[i]] =
             sums + (i * kRowsAtOnce + static_cast<size_t>(n)) * kPlaces;
       }
-      segment.store.run(row + n, m, end, at);
+      segment.store.run(row + n, m, end, {.accumulators = at});
     }
   }
 }
@@ -317,7 +321,7 @@ void ProductLaunch::run(int part, int parts) const noexcept {
     const int count =
         static_cast<int>(std::min<int64_t>(kRowsAtOnce, row_.rows() - row));
     for (int n = 0; n < count; ++n) {
-      row_.run(row + n, x);
+      row_.run(row + n, 0, width, {.out = x});
       for (size_t f = 0; f < formats_.size(); ++f) {
         prepare(
             formats_[f],

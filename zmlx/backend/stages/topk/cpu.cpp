@@ -8,7 +8,7 @@
 
 #include "zmlx/backend/cpu/access.h"
 #include "zmlx/backend/cpu/executor.h"
-#include "zmlx/backend/cpu/row_runner.h"
+#include "zmlx/backend/cpu/passes.h"
 #include "zmlx/backend/cpu/vector.h"
 #include "zmlx/backend/faults.h"
 #include "zmlx/backend/space.h"
@@ -115,7 +115,10 @@ class TopKLaunch : public cpu::Launch {
       std::span<const View> inputs,
       std::span<const View> outputs)
       : k_(program.top.k),
-        rows_(program, inputs, {}, find_space(program, inputs, outputs)) {
+        rows_(
+            program.row.passes,
+            program.row.slots,
+            {inputs, {}, program.roles, find_space(program, inputs, outputs)}) {
     add_targets(program.top.values, true, outputs);
     add_targets(program.top.places, false, outputs);
     if (k_ < 1 || (rows_.rows() > 0 && k_ > rows_.width())) {
@@ -136,7 +139,7 @@ class TopKLaunch : public cpu::Launch {
     auto* places = reinterpret_cast<uint32_t*>(values + k);
     const int64_t end = rows_.rows() * (part + 1) / parts;
     for (int64_t r = rows_.rows() * part / parts; r < end; ++r) {
-      rows_.run(r, row);
+      rows_.run(r, 0, rows_.width(), {.out = row});
       if (k_ > kMostInserted) {
         sort_row(row, rows_.width(), k_, best);
       } else {
@@ -179,14 +182,14 @@ class TopKLaunch : public cpu::Launch {
           static_cast<const char*>(target.values ? values : from);
       target.to.for_runs(row * k_, k_, [&](char* to, int64_t n) {
         const auto count = static_cast<size_t>(n);
-        target.store({to, target.to.stride(), next, ~size_t{0}, count, false});
+        target.store({to, target.to.stride(), next, ~size_t{0}, count});
         next += n * 4;
       });
     }
   }
 
   int64_t k_;
-  cpu::RowRunner rows_;
+  cpu::BoundPasses rows_;
   std::vector<Target> targets_;
 };
 

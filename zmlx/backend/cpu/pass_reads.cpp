@@ -15,57 +15,58 @@ size_t loaded_size(const Access& access) {
   return lang::size_of(register_type(lang::compute_type(access.type())));
 }
 
-// Elements as bits: zero bits are 0 in every type. Gives where the first index
+// The element of an integer register; beyond int64 as its largest.
+int64_t place_at(lang::Type type, const void* reg, size_t i) {
+  return with_register_type(type, [reg, i](auto zero) {
+    using T = decltype(zero);
+    const T place = static_cast<const T*>(reg)[i];
+    constexpr auto kLargest = std::numeric_limits<int64_t>::max();
+    return std::is_same_v<T, uint64_t> && place > T(kLargest)
+        ? kLargest
+        : static_cast<int64_t>(place);
+  });
+}
+
+// Elements as bits: zero bits are 0 in every type. Gives where the first place
 // outside 0 .. length stands, or -1.
-template <typename T>
+template <typename T, typename Index>
 int64_t gather(
     void* out,
     const char* from,
     int64_t stride,
     int64_t length,
-    const int64_t* places,
+    const void* places,
+    size_t mask,
     size_t n) {
   const auto* row = reinterpret_cast<const T*>(from);
+  const auto* at = static_cast<const Index*>(places);
   auto* to = static_cast<T*>(out);
   int64_t outside = -1;
   for (size_t i = n; i-- > 0;) {
-    const bool inside = places[i] >= 0 && places[i] < length;
-    to[i] = inside ? row[places[i] * stride] : T(0);
-    outside = inside ? outside : static_cast<int64_t>(i);
+    const Index place = at[i & mask];
+    if (place >= 0 && static_cast<uint64_t>(place) < uint64_t(length)) {
+      to[i] = row[static_cast<int64_t>(place) * stride];
+    } else {
+      to[i] = 0;
+      outside = static_cast<int64_t>(i);
+    }
   }
   return outside;
 }
 
 template <typename... Args>
-int64_t gather(size_t size, Args... args) {
-  switch (size) {
-    case 1:
-      return gather<uint8_t>(args...);
-    case 2:
-      return gather<uint16_t>(args...);
-    case 4:
-      return gather<uint32_t>(args...);
-    default:
-      return gather<uint64_t>(args...);
-  }
-}
-
-// The first n elements of an integer register; beyond int64 as its largest.
-void read_places(
-    int64_t* out,
-    lang::Type type,
-    const void* reg,
-    size_t mask,
-    size_t n) {
-  constexpr auto kLargest = std::numeric_limits<int64_t>::max();
-  with_register_type(type, [&](auto zero) {
-    using T = decltype(zero);
-    const auto* from = static_cast<const T*>(reg);
-    for (size_t i = 0; i < n; ++i) {
-      const T place = from[i & mask];
-      out[i] = std::is_same_v<T, uint64_t> && place > T(kLargest)
-          ? kLargest
-          : static_cast<int64_t>(place);
+int64_t gather(size_t size, lang::Type index, Args... args) {
+  return with_register_type(index, [&](auto zero) {
+    using Index = decltype(zero);
+    switch (size) {
+      case 1:
+        return gather<uint8_t, Index>(args...);
+      case 2:
+        return gather<uint16_t, Index>(args...);
+      case 4:
+        return gather<uint32_t, Index>(args...);
+      default:
+        return gather<uint64_t, Index>(args...);
     }
   });
 }
@@ -105,8 +106,7 @@ void BoundPasses::load(const Step& step, void* to, Running& now)
 
 void BoundPasses::take(const Step& step, void* to, Running& now)
     const noexcept {
-  int64_t row = 0;
-  read_places(&row, step.type, now.where[step.in[0]], 0, 1);
+  const int64_t row = place_at(step.type, now.where[step.in[0]], 0);
   const Access& access = accesses_[step.access];
   if (row < 0 || row >= step.length) {
     if (step.input >= 0) {
@@ -159,7 +159,6 @@ void BoundPasses::pick(const Step& step, void* out, Running& now)
   }
   constexpr size_t kAtOnce = 256;
   alignas(64) std::byte raw[8 * kAtOnce];
-  int64_t read[kAtOnce];
   const Access& access = accesses_[step.access];
   const size_t stored = lang::size_of(access.type());
   const size_t size = loaded_size(access);
@@ -167,19 +166,22 @@ void BoundPasses::pick(const Step& step, void* out, Running& now)
   const char* from = access.at(now.row);
   for (size_t i = 0; i < now.n; i += kAtOnce) {
     const size_t n = std::min(kAtOnce, now.n - i);
-    const auto* index =
+    const void* index =
         static_cast<const char*>(places) + (i & step.mask[0]) * index_size;
-    read_places(read, step.type, index, step.mask[0], n);
     const int64_t outside = gather(
         stored,
+        step.type,
         static_cast<void*>(raw),
         from,
         step.own_stride,
         step.length,
-        static_cast<const int64_t*>(read),
+        index,
+        step.mask[0],
         n);
     if (outside >= 0 && step.input >= 0) {
-      fault_->record({read[outside], step.length, false, false, step.input});
+      const size_t at = static_cast<size_t>(outside) & step.mask[0];
+      const int64_t place = place_at(step.type, index, at);
+      fault_->record({place, step.length, false, false, step.input});
     }
     step.load(static_cast<char*>(out) + i * size, raw, 1, n);
   }

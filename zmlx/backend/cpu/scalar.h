@@ -79,6 +79,18 @@ auto with_stored_type(lang::Type type, F f) {
   // clang-format on
 }
 
+/// Calls f(stride, mask): constants where every element is read and what is
+/// stored is adjacent, for then compilers make vectors of it.
+template <typename F>
+void with_layout(int64_t stride, size_t mask, F f) {
+  if (stride == 1 && mask != 0) {
+    f(std::integral_constant<int64_t, 1>(),
+      std::integral_constant<size_t, ~size_t{0}>());
+  } else {
+    f(stride, mask);
+  }
+}
+
 /// A stored element as a register has it.
 template <typename Out, typename T>
 Out read(T x) {

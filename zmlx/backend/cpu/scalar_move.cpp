@@ -11,20 +11,24 @@ using lang::Type;
 
 template <typename Out, typename T>
 void load(void* out, const void* in, int64_t stride, size_t n) noexcept {
-  const T* from = static_cast<const T*>(in);
-  Out* to = static_cast<Out*>(out);
-  for (size_t i = 0; i < n; ++i) {
-    to[i] = read<Out>(from[static_cast<int64_t>(i) * stride]);
-  }
+  const T* __restrict from = static_cast<const T*>(in);
+  Out* __restrict to = static_cast<Out*>(out);
+  with_layout(stride, ~size_t{0}, [=](auto step, auto /*all*/) {
+    for (size_t i = 0; i < n; ++i) {
+      to[i] = read<Out>(from[static_cast<int64_t>(i) * step]);
+    }
+  });
 }
 
 template <typename T, typename From>
 void store(const StoreArgs& a) noexcept {
-  T* to = static_cast<T*>(a.out);
-  const From* from = static_cast<const From*>(a.in);
-  for (size_t i = 0; i < a.n; ++i) {
-    to[static_cast<int64_t>(i) * a.stride] = written<T>(from[i & a.mask]);
-  }
+  T* __restrict to = static_cast<T*>(a.out);
+  const From* __restrict from = static_cast<const From*>(a.in);
+  with_layout(a.stride, a.mask, [=, n = a.n](auto step, auto mask) {
+    for (size_t i = 0; i < n; ++i) {
+      to[static_cast<int64_t>(i) * step] = written<T>(from[i & mask]);
+    }
+  });
 }
 
 // ------------------------------------------------------------ reductions

@@ -8,22 +8,16 @@ namespace {
 using lang::ScanOrder;
 using lang::Type;
 
-// Groups as in scalar_math.cpp.
 template <typename T>
 void accumulate(void* sums, const void* in, size_t mask, size_t n) noexcept {
   using Sum = std::conditional_t<std::is_integral_v<T>, uint64_t, double>;
-  auto* to = static_cast<Sum*>(sums);
-  const auto* from = static_cast<const T*>(in);
-  size_t i = 0;
-  for (; i + kUniformLanes <= n; i += kUniformLanes) {
-    const T* group = from + (i & mask);
-    for (size_t lane = 0; lane < kUniformLanes; ++lane) {
-      to[i + lane] += static_cast<Sum>(group[lane]);
+  auto* __restrict to = static_cast<Sum*>(sums);
+  const auto* __restrict from = static_cast<const T*>(in);
+  with_layout(1, mask, [=](auto /*adjacent*/, auto each) {
+    for (size_t i = 0; i < n; ++i) {
+      to[i] += static_cast<Sum>(from[i & each]);
     }
-  }
-  for (; i < n; ++i) {
-    to[i] += static_cast<Sum>(from[i & mask]);
-  }
+  });
 }
 
 // Integers wrap, as unsigned ones do. Places go in groups whose own sums do not

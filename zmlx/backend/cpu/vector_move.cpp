@@ -17,6 +17,7 @@
 #include <hwy/highway.h>
 
 #include <hwy/cache_control.h>
+#include <hwy/contrib/algo/find-inl.h>
 
 #include "zmlx/backend/cpu/vector_loops-inl.h"
 #include "zmlx/backend/cpu/vector_math-inl.h"
@@ -253,12 +254,12 @@ void arg_block(const ReduceArgs& a) noexcept {
   if (a.n == 0 || !replaces(extreme, a.first)) {
     return;
   }
+  const hn::ScalableTag<float> d;
   const bool nan = extreme != extreme;
-  size_t i = 0;
-  while (i < a.n && in[i & a.mask] != extreme &&
-         !(nan && in[i & a.mask] != in[i & a.mask])) {
-    ++i;
-  }
+  const auto is_extreme = [&](auto tag, auto x) HWY_ATTR {
+    return nan ? hn::IsNaN(x) : hn::Eq(x, hn::Set(tag, extreme));
+  };
+  size_t i = a.mask == 0 ? 0 : hn::FindIf(d, in, a.n, is_extreme);
   i = i < a.n ? i : 0; // all are NaN
   const int64_t at = a.first + static_cast<int64_t>(i);
   if (replaces(in[i & a.mask], at)) {

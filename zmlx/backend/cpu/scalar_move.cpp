@@ -1,5 +1,5 @@
-// Loads, stores and reductions of every type and stride, one element at a
-// time: what the vectorised ones leave.
+// Loads, stores and reductions of every type and stride: what the vectorised
+// ones leave.
 #include "zmlx/backend/cpu/scalar.h"
 #include "zmlx/backend/cpu/vector.h"
 
@@ -11,8 +11,8 @@ using lang::Type;
 
 template <typename Out, typename T>
 void load(void* out, const void* in, int64_t stride, size_t n) noexcept {
-  const T* __restrict from = static_cast<const T*>(in);
-  Out* __restrict to = static_cast<Out*>(out);
+  const T* from = static_cast<const T*>(in);
+  Out* to = static_cast<Out*>(out);
   with_layout(stride, ~size_t{0}, [=](auto step, auto /*all*/) {
     for (size_t i = 0; i < n; ++i) {
       to[i] = read<Out>(from[static_cast<int64_t>(i) * step]);
@@ -22,8 +22,8 @@ void load(void* out, const void* in, int64_t stride, size_t n) noexcept {
 
 template <typename T, typename From>
 void store(const StoreArgs& a) noexcept {
-  T* __restrict to = static_cast<T*>(a.out);
-  const From* __restrict from = static_cast<const From*>(a.in);
+  T* to = static_cast<T*>(a.out);
+  const From* from = static_cast<const From*>(a.in);
   with_layout(a.stride, a.mask, [=, n = a.n](auto step, auto mask) {
     for (size_t i = 0; i < n; ++i) {
       to[static_cast<int64_t>(i) * step] = written<T>(from[i & mask]);

@@ -64,6 +64,7 @@
 #include "zmlx/nn/cache.h"
 #include "zmlx/nn/decoder.h"
 #include "zmlx/nn/fast.h"
+#include "zmlx/nn/logits.h"
 
 // Patching a model, and the report of every site.
 #include "zmlx/graph/presets.h"

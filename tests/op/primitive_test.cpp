@@ -234,6 +234,17 @@ TEST(Node, WhatNoPeerCanRunGoesThroughTheReferenceAndIsCounted) {
   EXPECT_EQ(count, 1);
 }
 
+TEST(Node, ADeviceWithoutAPeerIsNamed) {
+  const auto body = lang::Kernel("copy", "", [](lang::Define& d) {
+                      d.output(d.input("x"));
+                    }).body();
+  const auto why = [&](mx::Device device) {
+    return unsupported(body, {lang::Type::F32}, device).value_or("supported");
+  };
+  EXPECT_EQ(why({mx::Device::cpu, 7}), "no peer for CPU 7");
+  EXPECT_EQ(why({mx::Device::gpu, 7}), "no peer for GPU 7");
+}
+
 TEST(Node, AnIndexOutsideItsArrayIsAnErrorOfEval) {
   mx::StreamContext on_cpu(mx::Device::cpu);
   const auto rows = lang::Kernel("rows", "", [](lang::Define& d) {

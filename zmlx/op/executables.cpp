@@ -43,7 +43,7 @@ std::optional<lang::Program> runnable_program(
   if (!peer) {
     *why = fmt::format(
         "no peer for {} {}",
-        device == mx::Device::cpu ? "CPU" : "GPU",
+        device.type == mx::Device::cpu ? "CPU" : "GPU",
         device.index);
     return std::nullopt;
   }

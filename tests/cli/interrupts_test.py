@@ -9,6 +9,18 @@ import time
 from program import INTERRUPTED, LIMIT, Case, finish, start
 
 
+def wait_for_handler(process):
+    """Until the program catches Ctrl-C: before, the system ends it."""
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        with open(f"/proc/{process.pid}/status") as status:
+            caught = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt:"))
+        if caught >> (signal.SIGINT - 1) & 1:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the program does not catch SIGINT")
+
+
 class Interrupts(Case):
     def endless(self, *more):
         return ["generate", self.long, "-p", "hello", "-m", "1000000", *more]
@@ -89,7 +101,7 @@ class Interrupts(Case):
 
     def test_commands_without_steps(self):
         process = start("doctor")
-        time.sleep(0.05)
+        wait_for_handler(process)
         process.send_signal(signal.SIGINT)
         code, out, _ = finish(process)
         self.assertEqual((code, out), (INTERRUPTED, ""))

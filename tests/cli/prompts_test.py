@@ -27,7 +27,8 @@ class Prompts(Case):
         expected = ["1,000,000 tokens", "context of 512"]
         self.refuses(USAGE, "generate", self.model, *prompt, stdin=b"x" * 1_000_000, expected=expected)
         largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of all calls up to here, in KiB
-        self.assertLess(largest, 1 << 20)
+        if "ASAN_OPTIONS" not in os.environ:  # AddressSanitizer keeps memory that was given back
+            self.assertLess(largest, 1 << 20)
 
     def test_stdin_without_end(self):
         with open("/dev/zero", "rb") as zeros:

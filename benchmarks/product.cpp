@@ -264,20 +264,28 @@ Product head(Step& step) {
   return b.build();
 }
 
-/// Launches in turn with a barrier between them. What comes next is asked for
-/// before the wait.
+/// Launches in turn, each a round. What comes next is asked for before the
+/// wait.
+class InTurn : public backend::cpu::Work {
+ public:
+  explicit InTurn(const std::vector<const backend::cpu::Launch*>& launches)
+      : launches_(launches) {}
+  void run(int round, int part, int parts) noexcept override {
+    launches_[round]->run(part, parts);
+  }
+  void prefetch(int round, int part, int parts) noexcept override {
+    launches_[round]->prefetch(part, parts);
+  }
+
+ private:
+  const std::vector<const backend::cpu::Launch*>& launches_;
+};
+
 void run_all(
     backend::cpu::Pool& pool,
     const std::vector<const backend::cpu::Launch*>& launches) {
-  pool.run([&](int part, int parts) {
-    for (size_t i = 0; i < launches.size(); ++i) {
-      launches[i]->run(part, parts);
-      if (i + 1 < launches.size()) {
-        launches[i + 1]->prefetch(part, parts);
-      }
-      pool.barrier();
-    }
-  });
+  InTurn work(launches);
+  pool.run(work, static_cast<int>(launches.size()));
 }
 
 void read_all(backend::cpu::Pool& pool, const Memory& memory) {

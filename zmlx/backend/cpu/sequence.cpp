@@ -1,7 +1,6 @@
 #include "zmlx/backend/cpu/sequence.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "zmlx/backend/cpu/launch.h"
 #include "zmlx/backend/cpu/pool.h"
@@ -32,7 +31,7 @@ std::unique_ptr<Launch> bind(const SequenceItem& item) {
   return executable->bind(item.inputs, item.outputs);
 }
 
-class CpuSequence : public Sequence {
+class CpuSequence : public Sequence, private Work {
  public:
   explicit CpuSequence(std::vector<SequenceItem> items)
       : items_(std::move(items)) {
@@ -51,19 +50,25 @@ class CpuSequence : public Sequence {
   }
 
   void run() {
-    Pool& pool = Pool::shared();
-    pool.run([&](int part, int parts) {
-      for (size_t r = 0; r < rounds_.size(); ++r) {
-        if (r > 0) {
-          // Whoever is done first begins to fetch what comes next.
-          for (const auto& bound : rounds_[r].launches) {
-            bound.launch->prefetch(part, parts);
-          }
-          pool.barrier();
-        }
-        run_round(rounds_[r], part, parts);
-      }
-    });
+    Pool::shared().run(*this, static_cast<int>(rounds_.size()));
+  }
+
+  void run(int round, int part, int parts) noexcept override {
+    for (const auto& bound : rounds_[round].launches) {
+      bound.launch->run(part, parts);
+    }
+  }
+
+  void finish(int round) noexcept override {
+    for (const auto& bound : rounds_[round].tails) {
+      bound.launch->run(0, 1);
+    }
+  }
+
+  void prefetch(int round, int part, int parts) noexcept override {
+    for (const auto& bound : rounds_[round].launches) {
+      bound.launch->prefetch(part, parts);
+    }
   }
 
   std::optional<std::pair<int, Fault>> fault() const override {
@@ -102,22 +107,8 @@ class CpuSequence : public Sequence {
                waits, [&](int other) { return has(last.launches, other); });
   }
 
-  void run_round(const Round& round, int part, int parts) {
-    for (const auto& bound : round.launches) {
-      bound.launch->run(part, parts);
-    }
-    if (!round.tails.empty() &&
-        done_.fetch_add(1, std::memory_order_acq_rel) + 1 == parts) {
-      done_.store(0, std::memory_order_relaxed);
-      for (const auto& bound : round.tails) {
-        bound.launch->run(0, 1);
-      }
-    }
-  }
-
   std::vector<SequenceItem> items_; // keeps the executables
   std::vector<Round> rounds_;
-  std::atomic<int> done_ = 0; // threads that are done with a round with tails
 };
 
 } // namespace

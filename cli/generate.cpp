@@ -18,6 +18,7 @@
 #include "cli/model.h"
 #include "cli/output.h"
 #include "zmlx/base/errors.h"
+#include "zmlx/base/other_load.h"
 #include "zmlx/base/text.h"
 #include "zmlx/generate/detokenizer.h"
 #include "zmlx/generate/session.h"
@@ -126,6 +127,7 @@ int capacity_for(
 nlohmann::ordered_json to_json(
     const GenerateOptions& o,
     const generate::SessionResult& r,
+    const std::optional<double>& other_cpus,
     const std::string& outcome,
     const std::string& text) {
   const bool gpu = mx::default_device() == mx::Device::gpu;
@@ -146,7 +148,8 @@ nlohmann::ordered_json to_json(
        {{"steps", r.decode_steps},
         {"seconds", r.decode_seconds},
         {"tok_s", figure_json(r.decode_tokens_per_second())}}},
-      {"peak_memory_bytes", figure_json(r.peak_memory_bytes)}};
+      {"peak_memory_bytes", figure_json(r.peak_memory_bytes)},
+      {"other_cpus", figure_json(other_cpus)}};
 }
 
 std::string rate_text(const std::optional<double>& tokens_per_second) {
@@ -155,18 +158,21 @@ std::string rate_text(const std::optional<double>& tokens_per_second) {
   });
 }
 
-std::string summary(const generate::SessionResult& r) {
+std::string summary(
+    const generate::SessionResult& r,
+    const std::optional<double>& other_cpus) {
   const auto memory = figure_text(r.peak_memory_bytes, [](size_t bytes) {
     return format_bytes(static_cast<double>(bytes)) + " at most";
   });
   return fmt::format(
-      "\nprompt  {} tokens, {}\ndecode  {} tokens, {} ({})\nmemory  {}\n",
+      "\nprompt  {} tokens, {}\ndecode  {} tokens, {} ({})\nmemory  {}\n{}",
       format_count(r.prompt_tokens),
       rate_text(r.prompt_tokens_per_second()),
       format_count(r.tokens.size()),
       rate_text(r.decode_tokens_per_second()),
       generate::finish_name(r.finish),
-      memory);
+      memory,
+      busy_text(other_cpus));
 }
 
 int run_generate(const GenerateOptions& o) {
@@ -200,19 +206,21 @@ int run_generate(const GenerateOptions& o) {
   };
   const generate::SessionOptions options{
       o.max_tokens, tokenizer.eos_ids(), o.sampling, &interrupted()};
+  const OtherLoad others;
   const auto result =
       generate::generate(*decoder, *state, tokens, options, [&](int token) {
         show(detokenizer.add(token));
       });
+  const auto other_cpus = others.cpus();
   show(detokenizer.flush());
   if (o.json) {
     // A path may hold bytes that are not UTF-8.
     const auto replace = nlohmann::json::error_handler_t::replace;
-    const auto document = to_json(o, result, outcome, text);
+    const auto document = to_json(o, result, other_cpus, outcome, text);
     write(stdout, document.dump(2, ' ', false, replace) + "\n");
   } else {
     write(stdout, "\n");
-    std::fputs(summary(result).c_str(), stderr);
+    std::fputs(summary(result, other_cpus).c_str(), stderr);
   }
   return result.finish == generate::Finish::cancelled ? exit_interrupted
                                                       : exit_ok;

@@ -36,9 +36,11 @@ struct ValidateCommand {
   lab::ValidateOptions options;
 };
 
-/// What the memory gives, measured in the same run as the claim.
+/// What the memory gives, measured in the same run as the claim, and what other
+/// programs took of the CPUs during that run.
 struct Roof {
   double read_bytes_s = 0;
+  std::optional<double> other_cpus;
 
   /// What a patched step reads, as a share of it.
   std::optional<double> share(const lab::ValidateResult& r) const {
@@ -132,6 +134,7 @@ Json to_json(
       {"weight_bytes_per_token", r.weight_bytes},
       {"read_bytes_per_second", roof.read_bytes_s},
       {"share_of_read_rate", figure_json(roof.share(r))},
+      {"other_cpus", figure_json(roof.other_cpus)},
       {"verdict", measure::to_string(r.judgement.verdict)},
       {"basis", r.judgement.basis},
       {"reason", r.judgement.reason},
@@ -255,8 +258,9 @@ std::string to_table(
   return r.report.summary(terminal_width(stdout).value_or(0)) +
       to_text(answers) + "\n" + speeds.to_string() +
       fmt::format(
-             "\nspeedup  {}\nmemory   {}\nanswers  {}\nverdict  {}{}\nbasis    "
+             "\n{}speedup  {}\nmemory   {}\nanswers  {}\nverdict  {}{}\nbasis    "
              "{}\n",
+             busy_text(roof.other_cpus),
              speedup_text(r),
              memory_rate_text(r, roof),
              fidelity_text(r),
@@ -315,6 +319,7 @@ int run_validate(ValidateCommand command) {
   options.stop_tokens = tokenizer.eos_ids();
   options.cancelled = [] { return interrupted().load(); };
   lab::ValidateResult result;
+  const OtherLoad others;
   {
     Progress progress;
     options.progress = [&](const std::string& item, int done, int total) {
@@ -326,9 +331,11 @@ int run_validate(ValidateCommand command) {
       throw Interrupted{};
     }
   }
+  const auto other_cpus = others.cpus();
   const measure::BandwidthOptions bandwidth{
       .threads = backend::peer_facts().threads};
-  const Roof roof{measure::read_bandwidth(bandwidth).bytes_per_second.median};
+  const Roof roof{
+      measure::read_bandwidth(bandwidth).bytes_per_second.median, other_cpus};
   const auto answers = answers_of(texts_of(command), result, tokenizer);
   // A prompt or a path may hold bytes that are not UTF-8.
   const auto replace = Json::error_handler_t::replace;

@@ -58,6 +58,18 @@ class Output(Case):
             self.assertTrue(0.9 < share < 1.1, share)
             self.assertGreater(peak, (model / "model.safetensors").stat().st_size)
 
+    def test_a_busy_machine_is_told(self):
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count())]
+        try:
+            args = ["generate", self.long, "-p", "x" * 2000, "-m", "8000"]
+            self.assertGreater(self.document(*args)["other_cpus"], 0.2)
+            _, err = self.succeeds(*args)
+            self.assertRegex(err, r"\nbusy    \d+\.\d of \d+ CPUs went to other programs meanwhile\n")
+        finally:
+            for process in busy:
+                process.kill()
+                process.wait()
+
     def test_every_way_to_run_gives_the_same_tokens(self):
         for model in [self.model, self.packed, self.gguf]:
             ways = [

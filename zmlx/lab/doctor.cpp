@@ -7,6 +7,7 @@
 #include "zmlx/backend/backend.h"
 #include "zmlx/base/atomic_file.h"
 #include "zmlx/base/errors.h"
+#include "zmlx/base/other_load.h"
 #include "zmlx/base/settings.h"
 #include "zmlx/base/text.h"
 #include "zmlx/op/elementwise.h"
@@ -91,9 +92,24 @@ Finding look_at_threads(const measure::DeviceFacts& device, int threads) {
   return finding;
 }
 
+Finding look_at_load(
+    const measure::DeviceFacts& device,
+    const std::optional<double>& other_cpus) {
+  Finding finding{.item = "other load", .value = "not known"};
+  if (other_cpus) {
+    finding.value = fmt::format("{:.1f} of {} CPUs", *other_cpus, device.cpus);
+  }
+  if (other_cpus.value_or(0) >= worth_telling_cpus) {
+    finding.level = Finding::Level::note;
+    finding.advice = "other programs are running; speeds will be lower";
+  }
+  return finding;
+}
+
 } // namespace
 
 DoctorResult doctor() {
+  const OtherLoad others;
   const auto peer = backend::peer_facts();
   DoctorResult result{
       .device = measure::device_facts(),
@@ -110,6 +126,7 @@ DoctorResult doctor() {
       look_at_mlx(result.device),
       look_at_gpu(),
       look_at_threads(result.device, result.threads),
+      look_at_load(result.device, others.cpus()),
       look_at_kernels(),
       look_at_cache()};
   return result;

@@ -61,7 +61,7 @@ class Output(Case):
     def test_a_busy_machine_is_told(self):
         busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count())]
         try:
-            args = ["generate", self.long, "-p", "x" * 2000, "-m", "8000"]
+            args = ["generate", self.long, "-p", "x" * 1000, "-m", "3000"]
             self.assertGreater(self.document(*args)["other_cpus"], 0.2)
             _, err = self.succeeds(*args)
             self.assertRegex(err, r"\nbusy    \d+\.\d of \d+ CPUs went to other programs meanwhile\n")

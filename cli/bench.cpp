@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/arguments.h"
+#include "cli/bench.h"
 #include "cli/catalogue.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
@@ -66,7 +67,7 @@ int run_kernels(const BenchCommand& c) {
   run.device = measure::device_facts();
   run.simd = backend::peer_facts().instructions;
   run.roofs = lab::measure_roofs();
-  run.date = fmt::format("{:%FT%TZ}", fmt::gmtime(std::time(nullptr)));
+  run.date = date_now();
   run.command = command_line(c);
   auto how = options_of(c);
   {
@@ -123,9 +124,7 @@ int run_op(bool json) {
   return exit_ok;
 }
 
-void add_kernels_command(
-    CLI::App& app,
-    const std::shared_ptr<std::function<int()>>& chosen) {
+void add_kernels_command(CLI::App& app, const Chosen& chosen) {
   auto c = std::make_shared<BenchCommand>();
   auto* sub = app.add_subcommand(
       "kernels", "Kernels of the catalogue against MLX's own operations");
@@ -140,9 +139,7 @@ void add_kernels_command(
   sub->callback([c, chosen] { *chosen = [c] { return run_kernels(*c); }; });
 }
 
-void add_op_command(
-    CLI::App& app,
-    const std::shared_ptr<std::function<int()>>& chosen) {
+void add_op_command(CLI::App& app, const Chosen& chosen) {
   auto json = std::make_shared<bool>(false);
   auto* sub = app.add_subcommand(
       "op", "What the host spends on a call, against that of an MLX operation");
@@ -152,16 +149,17 @@ void add_op_command(
 
 const CommandRegistration command({
     "bench",
-    "Measure kernels, or the cost of a call, against stock MLX",
+    "Measure models, kernels, or the cost of a call, against stock MLX",
     [](CLI::App& app) -> std::function<int()> {
       auto chosen = std::make_shared<std::function<int()>>();
       add_kernels_command(app, chosen);
       add_op_command(app, chosen);
+      add_bench_model(app, chosen);
       return [chosen] {
         if (!*chosen) {
           throw user_error(
-              "bench: expected what to measure: kernels or op. `zmlx bench "
-              "--help` says more.");
+              "bench: expected what to measure: kernels, op or model. `zmlx "
+              "bench --help` says more.");
         }
         return (*chosen)();
       };
@@ -169,5 +167,9 @@ const CommandRegistration command({
 });
 
 } // namespace
+
+std::string date_now() {
+  return fmt::format("{:%FT%TZ}", fmt::gmtime(std::time(nullptr)));
+}
 
 } // namespace zmlx::cli

@@ -90,7 +90,7 @@ class WrongArguments(Case):
         self.refuses(USAGE, "validate", expected=["model is required"])
         self.refuses(USAGE, "patch", expected=["expected a model"])
         self.refuses(USAGE, "show", expected=["kernel is required"])
-        self.refuses(USAGE, "bench", expected=["expected what to measure: kernels or op"])
+        self.refuses(USAGE, "bench", expected=["expected what to measure: kernels, op or model"])
         self.refuses(USAGE, "bench", "kernls", expected=['"kernls"'])
 
     def test_leading_zeros_are_decimal(self):

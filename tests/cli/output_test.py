@@ -58,6 +58,30 @@ class Output(Case):
             self.assertTrue(0.9 < share < 1.1, share)
             self.assertGreater(peak, (model / "model.safetensors").stat().st_size)
 
+    def test_bench_model(self):
+        page = self.root / "bench.html"
+        args = ["bench", "model", self.packed, "-p", "16", "-n", "4", "-d", "0,8", "-r", "2", "--busy", "0,1"]
+        entries = self.document(*args, "--html", page)
+        self.assertIn("<svg", page.read_text())
+        tests = [(e["n_prompt"], e["n_gen"], e["n_depth"], e["n_busy"], e["backend"]) for e in entries]
+        kinds = [(16, 0), (0, 4)]
+        sides = ["mlx", "zmlx"]
+        expected = [(p, g, d, b, side) for d in [0, 8] for p, g in kinds for b in [0, 1] for side in sides]
+        self.assertEqual(tests, expected)
+        for entry in entries:
+            self.assertEqual((len(entry["samples_ns"]), len(entry["samples_ts"])), (2, 2))
+            tokens = entry["n_prompt"] + entry["n_gen"]
+            self.assertAlmostEqual(entry["samples_ts"][0] * entry["samples_ns"][0] / 1e9, tokens, places=3)
+            self.assertEqual(entry["speedup"] is None, entry["backend"] == "mlx")
+        lines = self.succeeds(*args, "-o", "csv")[0].splitlines()
+        self.assertEqual(len(lines), 1 + len(expected))
+        self.assertTrue(lines[0].startswith("backend,cpu_info,mlx_version,model_filename,"))
+        table, _ = self.succeeds(*args)
+        self.assertIn("\ntg4 @ d8, 1 busy ", table)
+        self.assertLessEqual(max(map(len, table.splitlines()[:10])), 80)
+        markdown, _ = self.succeeds(*args, "-o", "markdown", "--sides", "patched")
+        self.assertRegex(markdown, r"\n\| pp16 \| - \| [0-9.]+ \| \d+ % \| - \| - \|\n")
+
     def test_a_busy_machine_is_told(self):
         busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count())]
         try:

@@ -5,51 +5,11 @@
 #include "zmlx/base/text.h"
 #include "zmlx/lab/bench_report.h"
 #include "zmlx/lab/chart.h"
+#include "zmlx/lab/page.h"
 
 namespace zmlx::lab {
 
 namespace {
-
-constexpr char kStyle[] = R"(
-:root {
-  color-scheme: light dark;
-  --page: #fcfcfb; --ink: #0b0b0b; --soft: #52514e; --grid: #e4e3df;
-  --base: #8a8984; --above: #2a78d6; --below: #eb6834; --hover: #f1f0ec;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #1a1a19; --ink: #ffffff; --soft: #c3c2b7; --grid: #34342f;
-    --base: #8a8984; --above: #3987e5; --below: #d95926; --hover: #262624;
-  }
-}
-body {
-  background: var(--page); color: var(--ink); margin: 2rem auto;
-  max-width: 60rem; padding: 0 1rem; line-height: 1.5;
-  font-family: system-ui, sans-serif;
-}
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin: 2.5rem 0 0.25rem; }
-p { color: var(--soft); margin: 0.25rem 0 1rem; }
-svg { width: 100%; height: auto; font-size: 11.5px; }
-svg text { fill: var(--soft); }
-svg .label { text-anchor: end; fill: var(--ink); }
-svg .group { text-anchor: end; font-weight: 600; fill: var(--ink); }
-svg .value { font-variant-numeric: tabular-nums; }
-svg .tick { text-anchor: middle; }
-svg .grid { stroke: var(--grid); }
-svg .base, svg .mark { stroke: var(--base); }
-svg .above { fill: var(--above); } svg .below { fill: var(--below); }
-svg .interval { stroke: var(--ink); stroke-width: 1.5; }
-svg .hit { fill: none; pointer-events: all; }
-svg .bar:hover .hit { fill: var(--hover); }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.85rem; }
-th, td { padding: 0.2rem 0.6rem; text-align: right; white-space: nowrap;
-  border-bottom: 1px solid var(--grid); font-variant-numeric: tabular-nums; }
-th { color: var(--soft); font-weight: 600; }
-td:first-child, th:first-child, td:last-child, th:last-child {
-  text-align: left; }
-code { font-size: 0.85em; overflow-wrap: anywhere; }
-)";
 
 std::string times_of(const KernelBench& k) {
   return fmt::format(
@@ -167,11 +127,7 @@ std::string left_out(const BenchRun& run) {
 
 std::string bench_html(const BenchRun& run) {
   const auto kernels = in_order(run);
-  return fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width\">\n"
-      "<title>Kernels of ZMLX</title>\n<style>{}</style>\n</head>\n<body>\n"
-      "<h1>Kernels of ZMLX</h1>\n"
+  const auto body = fmt::format(
       "<p>{}, {}, {} threads, MLX {}; {}. Memory measured in the same run: "
       "triad {}, read {}.<br><code>{}</code></p>\n"
       "<h2>Speed of memory that kernels reach</h2>\n"
@@ -181,8 +137,7 @@ std::string bench_html(const BenchRun& run) {
       "<h2>Speedup over MLX</h2>\n"
       "<p>Ratio of medians of interleaved runs, with its 95 % interval; "
       "logarithmic.</p>\n{}"
-      "<h2>Figures</h2>\n{}{}</body>\n</html>\n",
-      kStyle,
+      "<h2>Figures</h2>\n{}{}",
       xml_escaped(run.device.cpu),
       xml_escaped(run.simd),
       run.roofs.threads,
@@ -195,6 +150,7 @@ std::string bench_html(const BenchRun& run) {
       speedup_chart(kernels),
       figures(kernels, run.roofs),
       left_out(run));
+  return html_page("Kernels of ZMLX", body);
 }
 
 } // namespace zmlx::lab

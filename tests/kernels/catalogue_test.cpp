@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 #include "zmlx/base/errors.h"
 #include "zmlx/kernels/activations.h"
 #include "zmlx/kernels/attention.h"
+#include "zmlx/kernels/gather.h"
 #include "zmlx/kernels/norms.h"
 #include "zmlx/kernels/product.h"
 #include "zmlx/kernels/quant.h"
@@ -271,6 +273,27 @@ TEST(Gradients, RmsNormAndRopeEqualMlx) {
   expect_near(ours.first[0], native.first[0], 1e-4);
   expect_near(ours.second[0], native.second[0], 1e-4);
   expect_near(ours.second[1], native.second[1], 1e-4);
+}
+
+std::string refusal_of(const op::Op& kernel, lang::Attributes attributes) {
+  try {
+    kernel.with(attributes);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Attributes, ThatAreNoValuesAreRefusedAndHarmNoOthers) {
+  EXPECT_EQ(
+      refusal_of(rmsnorm, {{"eps", std::nan("")}}),
+      "rmsnorm: attribute 'eps': expected a number, got NaN");
+  EXPECT_EQ(refusal_of(rmsnorm, {{"eps", 1e-5}}), "no error");
+  EXPECT_EQ(rmsnorm.with({{"eps", 0.5}}).call()->attributes.at("eps"), 0.5);
+  EXPECT_NE(
+      refusal_of(scatter_add, {{"rows", -1}})
+          .find("expected at least 0 rows, got -1"),
+      std::string::npos);
 }
 
 } // namespace

@@ -358,11 +358,11 @@ TEST(Patch, AStepThatReadsItsDataRunsAsTheOriginal) {
   EXPECT_NE(report.plan_reason.find("cannot be captured"), std::string::npos);
 }
 
-template <typename Call>
+template <typename Error = UserError, typename Call>
 std::string message_of(Call call) {
   try {
     call();
-  } catch (const nn::LogitsError& error) {
+  } catch (const Error& error) {
     return error.what();
   }
   return "no error";
@@ -405,7 +405,7 @@ TEST(Patch, LogitsThatNameNoTokenAreNamed) {
     auto patched = patch_here(std::make_shared<OddModel>(spoiled), options);
     auto state = patched->new_state(16);
     EXPECT_EQ(
-        message_of([&] {
+        message_of<nn::LogitsError>([&] {
           patched->next_token({1, 2, 3}, *state);
         }),
         "the model's logits at position 3 give no next token: the largest, of "
@@ -413,10 +413,119 @@ TEST(Patch, LogitsThatNameNoTokenAreNamed) {
     patched->submit(1, *state);
     patched->submit(2, *state);
     EXPECT_EQ(
-        message_of([&] { patched->poll(*state); }),
+        message_of<nn::LogitsError>([&] { patched->poll(*state); }),
         "the model's logits at position 4 give no next token: the largest is "
         "nan; its weights or their format are damaged");
   }
+}
+
+TEST(Patch, ATokenThatWasChosenOutsideTheVocabularyIsAnError) {
+  const auto tanh = [](const mx::array& h) { return mx::tanh(h); };
+  const auto sort = [](const mx::array& h) { return mx::sort(h, -1); };
+  for (const auto& middle : {OddModel::Middle(tanh), OddModel::Middle(sort)}) {
+    for (const int token : {1'000'000, -7}) {
+      const auto outside = [=](const mx::array& logits, const mx::array&) {
+        const auto any = mx::astype(mx::argmax(logits, -1), mx::int32);
+        return any * mx::array(0) + mx::array(token);
+      };
+      auto patched =
+          patch_here(std::make_shared<OddModel>(middle), {.choose = outside});
+      const auto expected = fmt::format(
+          "choose: {} is not in the vocabulary of {} tokens",
+          token,
+          patched->shape().vocab_size);
+      auto state = patched->new_state(16);
+      EXPECT_EQ(
+          message_of([&] { patched->next_token({1}, *state); }), expected);
+      auto other = patched->new_state(16);
+      EXPECT_EQ(
+          message_of([&] {
+            patched->submit(1, *other);
+            patched->submit({}, *other); // reads the row of that token
+            patched->poll(*other);
+          }),
+          expected);
+    }
+  }
+}
+
+TEST(Patch, WhatChooseThrowsSaysSo) {
+  const auto model = make({.layers = 1});
+  EXPECT_EQ(
+      message_of([&] {
+        patch_here(
+            model,
+            {.choose = [](const mx::array&, const mx::array&) -> mx::array {
+              throw std::runtime_error("boo");
+            }});
+      }),
+      "patch: no step to choose tokens in: choose: boo");
+}
+
+TEST(Patch, ADeviceThatIsNotThereIsRefused) {
+  if (mx::is_available(mx::Device::gpu)) {
+    GTEST_SKIP() << "there is a GPU";
+  }
+  EXPECT_EQ(
+      message_of(
+          [&] { patch(make({.layers = 1}), {.device = mx::Device::gpu}); }),
+      "patch: MLX has no device gpu 0 on this machine");
+}
+
+/// A model whose weights, and whose way to compute, are replaced.
+class Changing : public nn::Model {
+ public:
+  explicit Changing(std::shared_ptr<const nn::Model> first)
+      : now(std::move(first)) {}
+  const nn::DecoderShape& shape() const override {
+    return now->shape();
+  }
+  mx::array forward(const mx::array& tokens, nn::Caches& caches)
+      const override {
+    return now->forward(tokens, caches);
+  }
+  std::vector<std::pair<std::string, mx::array>> parameters() const override {
+    return now->parameters();
+  }
+  std::shared_ptr<const nn::Model> now;
+};
+
+TEST(Patch, ConversationsGoOnWhenTheModelIsCapturedAnew) {
+  const auto tanh = [](const mx::array& h) { return mx::tanh(h); };
+  const auto captured = std::make_shared<OddModel>(tanh);
+  const auto not_captured = std::make_shared<OddModel>(tanh, true);
+  const auto model = std::make_shared<Changing>(captured);
+  auto patched = patch_here(model);
+  const auto expected = [&] {
+    auto state = patched->new_state(16);
+    patched->next_token({1, 2}, *state);
+    return patched->next_token({3}, *state);
+  }();
+  auto first = patched->new_state(16);
+  patched->next_token({1, 2}, *first);
+
+  model->now = not_captured;
+  auto second = patched->new_state(16);
+  EXPECT_TRUE(patched->report().outcome().starts_with("not patched: "));
+  EXPECT_EQ(patched->plan(), nullptr);
+  EXPECT_EQ(patched->next_token({3}, *first), expected);
+  patched->next_token({1, 2}, *second);
+
+  model->now = captured;
+  auto third = patched->new_state(16);
+  EXPECT_TRUE(patched->report().outcome().starts_with("patched: "));
+  EXPECT_NO_THROW(patched->forward({3}, *second));
+  EXPECT_NO_THROW(patched->submit(4, *second));
+  EXPECT_NO_THROW(patched->poll(*second));
+  EXPECT_EQ(second->copy()->position(), 4);
+  EXPECT_EQ(first->copy()->position(), 3);
+  patched->next_token({1, 2}, *third);
+  EXPECT_EQ(patched->next_token({3}, *third), expected);
+
+  auto other = patch_here(model);
+  EXPECT_EQ(
+      message_of([&] { other->next_token({1}, *second); }),
+      "forward: the state belongs to another decoder");
 }
 
 TEST(Patch, AStopIsHeardBetweenTheTokensOfAPrompt) {

@@ -31,9 +31,10 @@ class Peer;
 /// (broadcast) or negative. Where `at` is given it is the address of an int32
 /// in the peer's memory, and element 0 is found when the launch runs: at
 /// data + *at * at_stride elements (the row of a table that the token names,
-/// the place in a cache that the position names). The caller answers for
-/// 0 <= *at < places. Maps and rows take such views for inputs and outputs,
-/// products and attention do not.
+/// the place in a cache that the position names). A number outside 0 .. places
+/// - 1 is taken for the nearest one; who made it is to be told by its maker.
+/// Maps and rows take such views for inputs and outputs, products and attention
+/// do not.
 struct View {
   Address data;
   lang::Type type = lang::Type::F32;

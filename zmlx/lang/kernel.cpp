@@ -112,6 +112,10 @@ void Define::output_like(Expr value, const Expr& input, std::string name) {
 }
 
 void Define::output_rows(Expr value, Expr row, int64_t rows, std::string name) {
+  if (rows < 0) {
+    throw user_error(
+        "output '{}': expected at least 0 rows, got {}", name, rows);
+  }
   output(std::move(value), std::move(name));
   body_.outputs.back().into = RowSum{std::move(row), -1, rows};
 }

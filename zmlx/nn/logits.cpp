@@ -16,7 +16,7 @@ void check_largest(
       "weights or their format are damaged",
       position ? fmt::format(" at position {}", *position) : "",
       token ? fmt::format(", of token {},", *token) : "",
-      logit));
+      std::isnan(logit) ? "nan" : fmt::format("{}", logit)));
 }
 
 int likeliest(std::span<const float> logits, std::optional<int> position) {

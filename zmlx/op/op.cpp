@@ -1,5 +1,6 @@
 #include "zmlx/op/op.h"
 
+#include <cmath>
 #include <filesystem>
 #include <limits>
 
@@ -89,6 +90,13 @@ bool Op::same_definition(const Op& other) const {
 }
 
 BoundOp Op::with(const lang::Attributes& attributes) const {
+  // NaN has no place in an order, and would be taken for every other value.
+  for (const auto& [attribute, value] : attributes) {
+    if (std::isnan(value)) {
+      throw user_error(
+          "{}: attribute '{}': expected a number, got NaN", name(), attribute);
+    }
+  }
   std::lock_guard lock(mutex_);
   auto& call = calls_[attributes];
   if (!call) {

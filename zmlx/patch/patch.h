@@ -28,7 +28,8 @@ struct PatchOptions {
   /// How a step chooses the token that next_token, submit and poll give: from
   /// logits (1, 1, vocab) float32 and the position () int32 to one integer, in
   /// MLX's operations and kernels. It runs inside the step. Empty: the
-  /// likeliest.
+  /// likeliest. Random numbers need a key that is made of the position; a token
+  /// outside the vocabulary is a UserError of the step's poll or next_token.
   std::function<mx::array(const mx::array& logits, const mx::array& position)>
       choose = {};
 };
@@ -54,11 +55,12 @@ class ZMLX_API PatchedDecoder : public nn::Decoder {
   void submit(std::optional<int> token, nn::State& state) override;
   int poll(nn::State& state) override;
 
-  const Report& report() const;
+  /// Of the step that was captured last; so are plan() and graph().
+  Report report() const;
   /// Null where there is none.
-  const plan::Plan* plan() const;
+  std::shared_ptr<const plan::Plan> plan() const;
   /// The step after the folds; null where it could not be captured.
-  const graph::Graph* graph() const;
+  std::shared_ptr<const graph::Graph> graph() const;
   const std::shared_ptr<const nn::Model>& model() const;
 
  private:
@@ -71,7 +73,8 @@ class ZMLX_API PatchedDecoder : public nn::Decoder {
 
 /// Captures one decode step of the model, lifts it into kernels, folds them and
 /// plans their replay. `model` itself is untouched. UserError for a null
-/// pointer and for an unknown pattern.
+/// pointer, an unknown pattern, a device that is not there, and what `choose`
+/// throws.
 ZMLX_API std::unique_ptr<PatchedDecoder> patch(
     std::shared_ptr<const nn::Model> model,
     const PatchOptions& options = {});

@@ -58,6 +58,18 @@ int RunState::poll() {
 
 namespace {
 
+/// The token that a step chose. Only a function of PatchOptions can choose one
+/// that is none.
+int chosen(uint32_t token, int vocab_size) {
+  if (token >= static_cast<uint32_t>(vocab_size)) {
+    throw user_error(
+        "choose: {} is not in the vocabulary of {} tokens",
+        static_cast<int32_t>(token),
+        vocab_size);
+  }
+  return static_cast<int>(token);
+}
+
 /// The least doubling of `capacity` that holds `positions`.
 int grown(int capacity, int positions) {
   int64_t result = capacity;
@@ -105,7 +117,7 @@ class ReplayedState : public RunState {
   int likeliest() override {
     const auto choice = replay_.read_choice();
     check_largest(choice.logit);
-    return static_cast<int>(choice.token);
+    return chosen(choice.token, vocab_size_);
   }
 
  protected:
@@ -128,7 +140,8 @@ class ReplayedState : public RunState {
     const auto later = static_cast<int>(submitted_.size());
     // Its logits may be those of a later step by now.
     nn::check_largest(step->choice.logit, std::nullopt, position() - later);
-    return static_cast<int>(step->choice.token);
+    replay_.check_faults();
+    return chosen(step->choice.token, vocab_size_);
   }
   size_t submitted() const override {
     return submitted_.size();
@@ -197,7 +210,7 @@ class RebuiltState : public RunState {
   }
   int likeliest() override {
     check_largest(last_.at(2).item<float>());
-    return static_cast<int>(last_.at(1).item<uint32_t>());
+    return chosen(last_.at(1).item<uint32_t>(), shape_.vocab_size);
   }
 
  protected:

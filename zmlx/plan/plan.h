@@ -91,6 +91,9 @@ class ZMLX_API Replay {
   Ticket
   step(Ticket ticket, std::optional<int> token, bool with_outputs = true);
 
+  /// UserError where an index of the last step was outside its array.
+  void check_faults() const;
+
   /// Output `number` of the graph after the last step with outputs, as bytes in
   /// row-major order. Waits for it. UserError where the step met an index that
   /// lies outside its array.

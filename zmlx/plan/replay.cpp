@@ -130,6 +130,10 @@ std::string Replay::name_of_item(int item) const {
 
 void Replay::read(int number, void* to, size_t bytes) {
   state_.queue().copy_out(to, output(number), bytes);
+  check_faults();
+}
+
+void Replay::check_faults() const {
   if (const auto fault = whole_step_->fault()) {
     const auto& [item, found] = *fault;
     throw user_error(

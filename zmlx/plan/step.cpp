@@ -213,8 +213,15 @@ mx::array call_chooser(
     const Choose& choose,
     const mx::array& logits,
     const mx::array& position) {
-  auto given = mx::reshape(logits, {1, 1, static_cast<int>(logits.size())});
-  auto chosen = choose(given, position);
+  const auto given =
+      mx::reshape(logits, {1, 1, static_cast<int>(logits.size())});
+  const auto chosen = [&] {
+    try {
+      return choose(given, position);
+    } catch (const std::exception& error) {
+      throw user_error("choose: {}", error.what());
+    }
+  }();
   if (chosen.size() != 1 || !mx::issubdtype(chosen.dtype(), mx::integer)) {
     throw user_error(
         "choose: expected one integer, got {} of type {}",

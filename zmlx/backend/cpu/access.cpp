@@ -11,6 +11,7 @@ Access::Access(const View& view, const lang::Shape& space, const char* who)
       size_(static_cast<int64_t>(lang::size_of(view.type))),
       at_(pointer<const int32_t>(view.at)),
       at_stride_(view.at_stride),
+      last_(std::max<int64_t>(view.places - 1, 0)),
       extent_(extent_of(view)) {
   if (!data_ && !empty()) {
     throw internal_error("{}: no memory", who);

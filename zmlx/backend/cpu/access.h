@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "zmlx/backend/cpu/launch.h"
@@ -23,7 +24,9 @@ class Access : public MergedAxes {
   }
 
   char* at(int64_t place) const {
-    const int64_t first = at_ ? *at_ * at_stride_ : 0;
+    // A number outside, which only its maker can tell, must not lead outside.
+    const int64_t first =
+        at_ ? std::clamp<int64_t>(*at_, 0, last_) * at_stride_ : 0;
     return data_ + (first + offset(place)) * size_;
   }
 
@@ -65,6 +68,7 @@ class Access : public MergedAxes {
   int64_t size_;
   const int32_t* at_; // where element 0 is, when it runs
   int64_t at_stride_;
+  int64_t last_; // of the places that *at_ may name
   Extent extent_; // what it may touch
 };
 

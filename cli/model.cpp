@@ -3,6 +3,7 @@
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "zmlx/base/errors.h"
+#include "zmlx/io/gguf.h"
 #include "zmlx/models/load.h"
 
 namespace zmlx::cli {
@@ -17,7 +18,7 @@ io::Tokenizer load_tokenizer(const std::filesystem::path& path) {
   }
   const bool folder = std::filesystem::is_directory(status);
   if (folder ? !std::filesystem::exists(path / "config.json", error)
-             : path.extension() != ".gguf") {
+             : !io::is_gguf(path)) {
     throw user_error(
         "{}: {}; {}",
         path.string(),

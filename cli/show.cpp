@@ -80,6 +80,7 @@ struct Shown {
   lang::Body body;
   std::map<std::string, lang::Fill> fills;
   std::vector<lang::Shape> shapes; // whose code --asm prints; none: no case
+  lang::Spans spans = {}; // of a formula's text
 };
 
 // Those of the first case with these attributes, if any.
@@ -113,8 +114,25 @@ std::vector<lang::Shape> formula_shapes(const lang::Body& body) {
   return shapes;
 }
 
+const char kOnlyInput[] = "x"; // of a formula, where none are named
+
+Shown find_formula(const ShowOptions& o) {
+  const bool named = !o.inputs.empty() || !o.scalars.empty();
+  const auto arrays =
+      o.inputs.empty() ? std::vector<std::string>{kOnlyInput} : o.inputs;
+  lang::Spans spans;
+  const auto body = lang::parse(
+      o.what,
+      lang::formula_inputs(arrays, o.scalars),
+      {.unknown_name =
+           named ? "" : " Name the arrays of a formula with --inputs a,b.",
+       .spans = &spans});
+  return {"formula", "", body, {}, formula_shapes(body), std::move(spans)};
+}
+
 Shown find(const ShowOptions& o) {
-  const bool formula = !o.inputs.empty() || !o.scalars.empty();
+  const bool formula =
+      !o.inputs.empty() || !o.scalars.empty() || o.what == kOnlyInput;
   if (is_name(o.what) && !formula) {
     const auto& kernel = op::find_op(o.what);
     const auto attributes = attributes_of(o.attributes);
@@ -129,11 +147,29 @@ Shown find(const ShowOptions& o) {
   if (!o.attributes.empty()) {
     throw user_error("--with: a formula has no attributes");
   }
-  const auto arrays =
-      o.inputs.empty() ? std::vector<std::string>{"x"} : o.inputs;
-  const auto body =
-      lang::parse(o.what, lang::formula_inputs(arrays, o.scalars));
-  return {"formula", "", body, {}, formula_shapes(body)};
+  return find_formula(o);
+}
+
+/// What becomes of the body, and its gradients. A formula that has no meaning
+/// for the types is shown with the part that has none.
+struct Found {
+  Facts facts;
+  std::vector<GradientFacts> gradients;
+};
+
+Found find_facts(
+    const ShowOptions& o,
+    const Shown& shown,
+    const std::vector<lang::Type>& types) {
+  try {
+    return {facts_of(shown.body, types), gradients_of(shown.body, types)};
+  } catch (const lang::TypeError& error) {
+    const auto at = shown.spans.find(error.where);
+    if (at == shown.spans.end()) {
+      throw;
+    }
+    lang::fail_formula(o.what, shown.name, at->second, error.what());
+  }
 }
 
 nlohmann::ordered_json to_json(const Facts& facts, bool with_program) {
@@ -226,8 +262,7 @@ std::string assembly_of(
 int run_show(const ShowOptions& o) {
   const auto shown = find(o);
   const auto types = input_types(shown.body, shown.fills, type_named(o.type));
-  const auto facts = facts_of(shown.body, types);
-  const auto gradients = gradients_of(shown.body, types);
+  const auto [facts, gradients] = find_facts(o, shown, types);
   if (o.assembly) {
     const auto text = assembly_of(shown, types, facts);
     write(

@@ -112,6 +112,27 @@ class WrongArguments(Case):
         self.refuses(USAGE, "show", "softmx(x)", expected=["'softmx'", "Did you mean 'softmax'?"])
         self.refuses(USAGE, "show", "x + eps", "--scalars", "esp", expected=["'eps'", "Did you mean 'esp'?"])
         self.refuses(USAGE, "show", "silu", "--with", "bits", expected=["NAME=NUMBER"])
+        for arguments, message in [
+            (
+                ["a * b"],
+                "formula, line 1, column 1: unknown name 'a'; known are x. Name the arrays of a formula with "
+                "--inputs a,b.\n  a * b\n  ^",
+            ),
+            (
+                ["a * b", "--inputs", "a"],
+                "formula, line 1, column 5: unknown name 'b'; known are a.\n  a * b\n      ^",
+            ),
+            (
+                ["x ^ 2"],
+                "formula, line 1, column 1: ^ needs integers, got float32 and int32; for a power write "
+                "pow(a, b)\n  x ^ 2\n  ^^^^^",
+            ),
+            (
+                ["exp(x) + (y\n  + x >> 1)", "--inputs", "x,y", "--type", "float16"],
+                "formula, line 1, column 11: >> needs integers, got float32 and int32\n  exp(x) + (y\n            ^",
+            ),
+        ]:
+            self.assertEqual(self.refuses(USAGE, "show", *arguments), f"zmlx: {message}\n")
         for command in [["check"], ["bench", "kernels"]]:
             self.refuses(USAGE, *command, "sliu", expected=["'sliu'", "Did you mean 'silu'?"])
         self.refuses(USAGE, "bench", "kernels", "--type", "float64", expected=["--type", "float32", "bfloat16"])

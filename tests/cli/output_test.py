@@ -222,6 +222,9 @@ class Output(Case):
         self.assertIn("gradient of a: stage", out)
         self.assertIn("gradient of b: stage", out)
 
+    def test_show_the_only_input(self):
+        self.assertEqual(self.document("show", "x")["inputs"], ["x float32"])
+
     def test_show_the_code_of_loops(self):
         listed = r"loop of pass 0\n  v0 is float32 of memory 0\n(.*\n)+  \d+ bytes of code\n(.*\n)+"
         picks = ["take(table, ids) * x", "--inputs", "table,ids,x"]

@@ -192,6 +192,22 @@ TEST(DoorErrors, Reduce) {
        R"(reduce, init, line 1, column 4: expected an operator after the number 0.0
   0.0.0
      ^)"},
+      {loop({.init = "1", .update = "acc + v", .name = "total"}),
+       R"(reduce 'total', init, line 1, column 1: expected 0, which changes no result of the update 'acc + v': every partial result begins with it
+  1
+  ^)"},
+      {loop({.init = "-3.0f", .update = "max(acc, v)"}),
+       R"(reduce, init, line 1, column 1: expected -inf, which changes no result of the update 'max(acc, v)': every partial result begins with it
+  -3.0f
+  ^^^^^)"},
+      {loop({.init = "D", .update = "min(acc, v)"}),
+       R"(reduce, init, line 1, column 1: expected inf, which changes no result of the update 'min(acc, v)': every partial result begins with it
+  D
+  ^)"},
+      {loop({.init = "0", .update = "acc * v"}),
+       R"(reduce, init, line 1, column 1: expected 1, which changes no result of the update 'acc * v': every partial result begins with it
+  0
+  ^)"},
       {loop({.init = "0", .update = "v"}),
        R"(reduce, update: how partial results join does not follow from 'v'; expected acc joined with a function of v: acc + f(v), acc * f(v), max(acc, f(v)) or min(acc, f(v)))"},
       {loop({.init = "0", .update = "acc"}),

@@ -86,9 +86,42 @@ const std::vector<Wrong> kWrong = {
     {"silu(x, y)", R"(formula, line 1, column 1: silu takes 1 argument, got 2
   silu(x, y)
   ^^^^)"},
-    {"max(x)", R"(formula, line 1, column 1: max takes 2 arguments, got 1
+    {"max(x)",
+     R"(formula, line 1, column 1: max takes 2 arguments, got 1; for the largest of a row write max_of(x)
   max(x)
   ^^^)"},
+    {"x - min(y)",
+     R"(formula, line 1, column 5: min takes 2 arguments, got 1; for the smallest of a row write min_of(x)
+  x - min(y)
+      ^^^)"},
+    {"sum(x, -1) + y",
+     R"(formula, line 1, column 1: sum takes 1 argument, got 2; rows are the last axis
+  sum(x, -1) + y
+  ^^^)"},
+    {"softmax(x, axis=0) + y",
+     R"(formula, line 1, column 12: no function has an argument 'axis'; rows are the last axis
+  softmax(x, axis=0) + y
+             ^^^^)"},
+    {"y + mean(x, keepdims=1)",
+     R"(formula, line 1, column 13: no function has an argument 'keepdims'; rows are the last axis
+  y + mean(x, keepdims=1)
+              ^^^^^^^^)"},
+    {"clip(x, low=0, high=y)",
+     R"(formula, line 1, column 9: arguments have no names; expected a value
+  clip(x, low=0, high=y)
+          ^^^)"},
+    {"if (x > 0) y else 0",
+     R"(formula, line 1, column 1: a formula has no 'if'; write condition ? a : b
+  if (x > 0) y else 0
+  ^^)"},
+    {"if x > 0 : y",
+     R"(formula, line 1, column 1: a formula has no 'if'; write condition ? a : b
+  if x > 0 : y
+  ^^)"},
+    {"y if x > 0 else 0",
+     R"(formula, line 1, column 3: expected an operator or ';', got 'if'; write condition ? a : b
+  y if x > 0 else 0
+    ^^)"},
     {"elu()", R"(formula, line 1, column 1: elu takes 1 or 2 arguments, got 0
   elu()
   ^^^)"},
@@ -111,7 +144,7 @@ const std::vector<Wrong> kWrong = {
   x /* and */ y
     ^^)"},
     {"x[0]",
-     R"(formula, line 1, column 2: the character '[' has no place in a formula
+     R"(formula, line 1, column 2: the character '[' has no place in a formula; for element i of a row write pick(x, i)
   x[0]
    ^)"},
     {"x.y",

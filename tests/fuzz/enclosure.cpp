@@ -223,9 +223,14 @@ class Interpreter {
       case Op::As:
         return as(node);
       case Op::Cast:
-        return in_type(arg(node, 0), lang::compute_type(node.type));
+        return in_type(
+            node.type == Type::Bool ? in_type(arg(node, 0), Type::Bool)
+                                    : arg(node, 0),
+            lang::compute_type(node.type));
       case Op::Stop:
         return arg(node, 0);
+      case Op::Real:
+        return real(arg(node, 0));
       case Op::Random:
         return random(node);
       case Op::Pick:
@@ -287,7 +292,16 @@ class Interpreter {
     });
   }
 
-  // Rounded to the type and back.
+  static Values real(const Values& v) {
+    if (v.is_float()) {
+      return v;
+    }
+    Values result = in_type(v, v.weak ? Type::F64 : Type::F32);
+    result.weak = v.weak;
+    return result;
+  }
+
+  // Rounded to the type and back; integers stay floats.
   Values as(const Node& node) const {
     const Values& x = arg(node, 0);
     const Type own = x.weak ? x.type : arithmetic(x);
@@ -301,7 +315,9 @@ class Interpreter {
     } else {
       result = in_type(x, node.type);
     }
-    result = in_type(result, own);
+    if (!lang::is_float(node.type) || lang::is_float(own)) {
+      result = in_type(result, own);
+    }
     result.weak = x.weak;
     return result;
   }

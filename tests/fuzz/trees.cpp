@@ -230,10 +230,21 @@ Expr Trees::real_operation(int depth) {
           ? lang::make(chance_.of(kRoundings), {small(below)})
           : lang::stop_gradient(real(below));
     case 9:
-      return chance_.one_in(2) ? lang::cast(Type::F32, whole(below))
+      return chance_.one_in(2) ? float_of(typed_whole(whole(below)))
                                : real(below) * whole_leaf();
     default:
       return of_two(below);
+  }
+}
+
+Expr Trees::float_of(Expr whole) {
+  switch (chance_.below(4)) {
+    case 0:
+      return lang::real(std::move(whole));
+    case 1:
+      return lang::as(Type::BF16, std::move(whole));
+    default:
+      return lang::cast(Type::F32, std::move(whole));
   }
 }
 
@@ -251,7 +262,7 @@ Expr Trees::whole_operation(int depth) {
       Op::BitXor};
   constexpr Type kCasts[] = {Type::I32, Type::U32, Type::I64};
   constexpr Type kStored[] = {
-      Type::I8, Type::U8, Type::I16, Type::U16, Type::Bool, Type::BF16};
+      Type::I8, Type::U8, Type::I16, Type::U16, Type::Bool};
   const int below = depth - 1;
   switch (chance_.below(14)) {
     case 0:

@@ -38,6 +38,7 @@ class Trees {
   lang::Expr real_leaf();
   lang::Expr whole_leaf();
   lang::Expr real_operation(int depth);
+  lang::Expr float_of(lang::Expr whole);
   lang::Expr function_of(int depth);
   lang::Expr composite(int depth);
   lang::Expr of_two(int depth);

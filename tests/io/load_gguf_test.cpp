@@ -8,8 +8,11 @@
 
 #include "tests/io/gguf_builder.h"
 #include "tests/io/temp_folder.h"
+#include "zmlx/io/chat_template.h"
+#include "zmlx/io/gguf.h"
 #include "zmlx/io/gguf_config.h"
 #include "zmlx/io/model_files.h"
+#include "zmlx/io/tokenizer.h"
 
 namespace zmlx::io::testing {
 namespace {
@@ -265,8 +268,58 @@ TEST(LoadGguf, UnderstandsTheOptionalKeys) {
 
 TEST(LoadGguf, IsKnownByItsFirstBytesToo) {
   TempFolder folder;
-  auto path = folder.write("sha256-0123", tiny_llama_gguf().bytes());
+  auto builder = tiny_llama_gguf();
+  const auto array = [](const std::vector<std::string>& texts) {
+    auto bytes = le<uint32_t>(gguf_string) + le<uint64_t>(texts.size());
+    for (const auto& text : texts) {
+      bytes += gguf_text(text);
+    }
+    return bytes;
+  };
+  builder.text("tokenizer.ggml.model", "gpt2");
+  builder.keys.push_back(
+      {"tokenizer.ggml.tokens", gguf_array, array({"a", "b", "ab"})});
+  builder.keys.push_back({"tokenizer.ggml.merges", gguf_array, array({"a b"})});
+  auto path = folder.write("sha256-0123", builder.bytes());
+  EXPECT_TRUE(is_gguf(path));
   EXPECT_TRUE(load_model_files(path).is_gguf);
+  EXPECT_EQ(Tokenizer::load(path).encode("ab", true), std::vector<int>{2});
+  EXPECT_FALSE(ChatTemplate::load(path));
+
+  EXPECT_TRUE(is_gguf(folder.path() / "by_its_ending.gguf"));
+  EXPECT_FALSE(is_gguf(folder.write("short", "GGU")));
+  EXPECT_FALSE(is_gguf(folder.write("other", "GGML and more")));
+  EXPECT_FALSE(is_gguf(folder.path()));
+}
+
+// As llama.cpp reads it.
+TEST(LoadGguf, ScalingWithoutATypeIsLinear) {
+  struct Case {
+    const char* key;
+    float factor;
+    bool scales;
+  };
+  const Case cases[] = {
+      {"llama.rope.scaling.factor", 4, true},
+      {"llama.rope.scale_linear", 2, true},
+      {"llama.rope.scaling.factor", 0, false}};
+  TempFolder folder;
+  for (const auto& c : cases) {
+    auto builder = tiny_llama_gguf();
+    builder.f32(c.key, c.factor);
+    auto files = load_model_files(folder.write("m.gguf", builder.bytes()));
+    auto scaling = files.config.object("rope_scaling");
+    ASSERT_EQ(scaling.has_value(), c.scales) << c.key;
+    if (c.scales) {
+      EXPECT_EQ(scaling->require_string("rope_type"), "linear");
+      EXPECT_EQ(scaling->require_float("factor", 1, 100), c.factor);
+    }
+  }
+  auto none = tiny_llama_gguf();
+  none.text("llama.rope.scaling.type", "none");
+  none.f32("llama.rope.scaling.factor", 4);
+  auto files = load_model_files(folder.write("m.gguf", none.bytes()));
+  EXPECT_FALSE(files.config.has("rope_scaling"));
 }
 
 TEST(LoadGguf, Version2AndOtherAlignments) {

@@ -177,6 +177,28 @@ TEST(TokenizerErrors, TheGoodGgufIsGood) {
   EXPECT_EQ(tokenizer.decode(tokenizer.encode("ab ab", true), true), "ab ab");
 }
 
+// A file names one token that ends a text; turns of its chats end with another.
+TEST(TokenizerGguf, EndsOfTurnsEndTexts) {
+  using Strings = std::vector<std::string>;
+  for (const std::string end :
+       {"<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>"}) {
+    auto metadata = good_gguf();
+    metadata["tokenizer.ggml.tokens"] =
+        Strings{"a", "b", "ab", "Ġ", "<s>", end, "<|start|>"};
+    auto& types = metadata["tokenizer.ggml.token_type"];
+    types = std::vector<int64_t>{1, 1, 1, 1, 3, 3, 3};
+    const std::vector<int> both = {4, 5};
+    EXPECT_EQ(Tokenizer::from_gguf(metadata).eos_ids(), both) << end;
+    types = std::vector<int64_t>{1, 1, 1, 1, 3, 4, 3}; // the user's
+    EXPECT_EQ(Tokenizer::from_gguf(metadata).eos_ids(), both) << end;
+    types = std::vector<int64_t>{1, 1, 1, 1, 3, 1, 3}; // of ordinary text
+    EXPECT_EQ(Tokenizer::from_gguf(metadata).eos_ids(), std::vector<int>{4});
+    types = std::vector<int64_t>{1, 1, 1, 1, 3, 3, 3};
+    metadata["tokenizer.ggml.eos_token_id"] = int64_t{5};
+    EXPECT_EQ(Tokenizer::from_gguf(metadata).eos_ids(), std::vector<int>{5});
+  }
+}
+
 TEST(TokenizerErrors, BadGguf) {
   using Strings = std::vector<std::string>;
   using Integers = std::vector<int64_t>;

@@ -52,6 +52,22 @@ const op::Op wrong_stop{"test_wrong_stop", "x x", [](lang::Define& k) {
                           k.cases(kCases);
                         }};
 
+// The norm of a row of zeros is 0, and its gradient divides by it.
+const op::Op norm{"test_norm", "|x|", [](lang::Define& k) {
+                    auto x = k.input("x");
+                    k.output(lang::sqrt(lang::sum(x * x)));
+                    k.cases(kCases);
+                  }};
+
+const op::Op norm_of_all{"test_norm_of_all", "|x|", [](lang::Define& k) {
+                           auto x = k.input("x");
+                           auto squares = lang::sum(x * x);
+                           auto none = squares == 0;
+                           auto safe = lang::select(none, 1.0, squares);
+                           k.output(lang::select(none, 0.0, lang::sqrt(safe)));
+                           k.cases(kCases);
+                         }};
+
 // Products of 5 bits are not among those that the CPU has a body for.
 const op::Op elsewhere{
     "test_elsewhere",
@@ -104,6 +120,22 @@ TEST(CheckKernel, KernelsThatChooseMeetTies) {
   const auto found = check_kernel(largest);
   EXPECT_TRUE(found.ok()) << (found.ok() ? "" : found.failures[0].what);
   EXPECT_GT(count(found, Check::ties), 0);
+}
+
+TEST(CheckKernel, GradientsThatDivideByANormMeetRowsOfZeros) {
+  const auto found = check_kernel(norm);
+  ASSERT_TRUE(fails_with(found, Check::zeros));
+  EXPECT_EQ(
+      found.failures[0].where, "(3, 5), float32, x has a row of zeros, of x");
+  EXPECT_EQ(
+      found.failures[0].what,
+      "the outputs are finite, and the gradient is not");
+  EXPECT_FALSE(fails_with(found, Check::gradient));
+
+  const auto careful = check_kernel(norm_of_all);
+  EXPECT_TRUE(careful.ok());
+  EXPECT_GT(count(careful, Check::zeros), 0);
+  EXPECT_EQ(count(check_kernel(right), Check::zeros), 0);
 }
 
 TEST(CheckKernel, AWrongValueIsFound) {

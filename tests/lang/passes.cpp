@@ -81,7 +81,7 @@ TEST(Typing, TruthValues) {
   r5 = & r0 r4 : int32
   r6 = cast r3 : int32 from bool
   r7 = + r6 r5 : int32
-  output 0 = r7 : float32
+  output 0 = r7 : int32
 )");
   EXPECT_EQ(
       code_of("(x > 0) & (x < 2) ? x : 0", {Type::F32}),

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -229,7 +230,10 @@ std::vector<Loop> loops() {
   return {
       {{.init = "0.0f", .update = "acc + v", .name = "sum"},
        [](const Arrays& in) { return mx::sum(in[0], -1); }},
-      {{.init = "2", .update = "v * v + acc + 1", .name = "sum_and_more"},
+      {{.init = "0",
+        .update = "v * v + acc + 1",
+        .finalize = "acc + 2",
+        .name = "sum_and_more"},
        [length](const Arrays& in) {
          return mx::add(
              mx::add(mx::sum(mx::square(in[0]), -1), mx::array(2.f)),
@@ -248,7 +252,10 @@ std::vector<Loop> loops() {
          return mx::prod(
              mx::add(mx::divide(in[0], mx::array(8.f)), mx::array(1.f)), -1);
        }},
-      {{.init = "-0.25f", .update = "v < acc ? v : acc", .name = "min"},
+      {{.init = "INFINITY",
+        .update = "v < acc ? v : acc",
+        .finalize = "min(acc, -0.25f)",
+        .name = "min"},
        [](const Arrays& in) {
          return mx::minimum(mx::min(in[0], -1), mx::array(-0.25f));
        }},
@@ -294,10 +301,16 @@ TEST(Reduce, AnyStridesAndTypes) {
 
 TEST(Reduce, OfNothingIsWhatTheLoopGives) {
   const auto none = mx::zeros({2, 0}, mx::float32);
-  const auto most = reduce({.init = "-3.0f", .update = "fmax(acc, v)"});
-  expect_near(most(none), mx::array({-3.f, -3.f}), 0);
-  const auto more = reduce({.init = "4.0f", .update = "acc + v"});
+  const auto most = reduce({.init = "-INFINITY", .update = "fmax(acc, v)"});
+  const double least = -std::numeric_limits<double>::infinity();
+  EXPECT_EQ(values(most(none)), (std::vector<double>{least, least}));
+  const auto more =
+      reduce({.init = "0", .update = "acc + v", .finalize = "acc + 4.0f"});
   expect_near(more(none), mx::array({4.f, 4.f}), 0);
+  // No float32 is larger than the largest one, but infinity.
+  const auto finite =
+      reduce({.init = "-3.4028235e38f", .update = "max(acc, v)"});
+  expect_near(finite(mx::array({1.f, 3.f})), mx::array(3.f), 0);
 }
 
 const MapReduce kSoftmax = {

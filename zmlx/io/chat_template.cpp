@@ -297,7 +297,7 @@ ChatTemplate ChatTemplate::parse(
 
 std::optional<ChatTemplate> ChatTemplate::load(
     const std::filesystem::path& path) {
-  if (path.extension() == ".gguf") {
+  if (is_gguf(path)) {
     return from_gguf(read_gguf_header(path).metadata);
   }
   auto jinja = path / "chat_template.jinja";

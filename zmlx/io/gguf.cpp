@@ -1,6 +1,7 @@
 #include "zmlx/io/gguf.h"
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 #include <type_traits>
 
@@ -461,6 +462,18 @@ const char* gguf_kind(const GgufValue& value) {
 
 GgufHeader read_gguf_header(const std::filesystem::path& path) {
   return Parser(path).parse();
+}
+
+bool is_gguf(const std::filesystem::path& path) {
+  std::error_code error;
+  if (path.extension() == ".gguf" ||
+      !std::filesystem::is_regular_file(path, error)) {
+    return path.extension() == ".gguf";
+  }
+  std::ifstream file(path, std::ios::binary);
+  char magic[4] = {};
+  file.read(magic, sizeof(magic));
+  return std::string_view(magic, sizeof(magic)) == "GGUF";
 }
 
 } // namespace zmlx::io

@@ -81,4 +81,8 @@ struct GgufHeader {
 /// mx::load_gguf.
 ZMLX_API GgufHeader read_gguf_header(const std::filesystem::path& path);
 
+/// Whether a path is that of a GGUF file: by its ending, or by its first bytes,
+/// as model caches keep files under other names.
+ZMLX_API bool is_gguf(const std::filesystem::path& path);
+
 } // namespace zmlx::io

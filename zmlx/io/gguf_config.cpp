@@ -150,11 +150,17 @@ class Translation {
   void rope_scaling() {
     auto prefix = architecture_ + ".rope.scaling.";
     auto* type = find<std::string>(prefix + "type");
-    if (!type || *type == "none") {
+    auto* factor = find<double>(prefix + "factor");
+    if (!factor) { // its older name
+      factor = find<double>(architecture_ + ".rope.scale_linear");
+    }
+    // As llama.cpp reads it: a factor without a type is linear, 0 is none.
+    const bool by_factor = !type && factor && *factor != 0;
+    if ((!type && !by_factor) || (type && *type == "none")) {
       return;
     }
-    json scaling{{"rope_type", *type}};
-    if (auto* factor = find<double>(prefix + "factor")) {
+    json scaling{{"rope_type", type ? *type : "linear"}};
+    if (factor) {
       scaling["factor"] = *factor;
     }
     if (auto* length = find<int64_t>(prefix + "original_context_length")) {

@@ -1,7 +1,6 @@
 #include "zmlx/io/model_files.h"
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <set>
 #include <system_error>
@@ -283,13 +282,6 @@ ModelFiles load_gguf_file(const fs::path& path, const LoadOptions& options) {
       std::move(layers)};
 }
 
-bool starts_with_gguf(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  char magic[4] = {};
-  file.read(magic, sizeof(magic));
-  return std::string_view(magic, sizeof(magic)) == "GGUF";
-}
-
 } // namespace
 
 std::optional<Quantization> ModelFiles::quantization(
@@ -312,9 +304,7 @@ ModelFiles load_model_files(
   if (fs::is_directory(status)) {
     return load_folder(path, options);
   }
-  // A .gguf, or one under another name, as model caches keep them.
-  if (!fs::is_regular_file(status) ||
-      (path.extension() != ".gguf" && !starts_with_gguf(path))) {
+  if (!is_gguf(path)) {
     throw user_error("{}: {}", path.string(), expected);
   }
   return load_gguf_file(path, options);

@@ -34,7 +34,8 @@ class ZMLX_API Tokenizer {
   static Tokenizer from_json(std::string_view json, const std::string& source);
 
   /// tokenizer.ggml.model "gpt2" with the pre-tokenizers smollm, gpt-2,
-  /// default (taken for gpt-2), llama-bpe and qwen2.
+  /// default (taken for gpt-2), llama-bpe and qwen2. Added tokens that end
+  /// turns of published chat templates, such as <|im_end|>, end a text too.
   static Tokenizer from_gguf(const GgufMetadata& metadata);
 
   /// Ids of a text. Added tokens in it (`<|im_start|>`) are recognised.

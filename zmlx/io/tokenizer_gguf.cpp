@@ -15,6 +15,14 @@ constexpr int64_t control_token = 3;
 constexpr int64_t user_defined_token = 4;
 constexpr int64_t last_token_type = 6;
 
+// Tokens that end a turn in the chat templates of published models; files name
+// one token that ends a text, which may be another.
+constexpr std::string_view ends_of_turns[] = {
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|end|>",
+    "<end_of_turn>"};
+
 /// How text is split for one value of tokenizer.ggml.pre.
 struct Splitting {
   bool digits = false; // each digit apart, before anything else
@@ -149,6 +157,14 @@ void read_ends(
   if (value_or(metadata, "tokenizer.ggml.add_eos_token", false) &&
       !spec.eos.empty()) {
     spec.suffix = {spec.eos.front()};
+  }
+  // A chat ends its turns so, whatever the file says ends a text.
+  for (const auto& token : spec.added) {
+    const bool ends = std::ranges::find(ends_of_turns, token.content) !=
+        std::end(ends_of_turns);
+    if (ends && std::ranges::find(spec.eos, token.id) == spec.eos.end()) {
+      spec.eos.push_back(token.id);
+    }
   }
 }
 

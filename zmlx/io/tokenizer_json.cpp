@@ -229,7 +229,7 @@ Tokenizer Tokenizer::from_json(
 }
 
 Tokenizer Tokenizer::load(const std::filesystem::path& path) {
-  if (path.extension() == ".gguf") {
+  if (is_gguf(path)) {
     return from_gguf(read_gguf_header(path).metadata);
   }
   bool is_folder = std::filesystem::is_directory(path);

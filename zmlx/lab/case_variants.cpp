@@ -117,6 +117,26 @@ tied_variant(const lang::Define& kernel, const lang::Case& c, mx::Dtype type) {
   return v;
 }
 
+std::vector<Variant>
+zero_variants(const lang::Define& kernel, const lang::Case& c, mx::Dtype type) {
+  const auto plain = inputs_of(kernel, c, type, Layout::dense);
+  std::vector<Variant> variants;
+  for (size_t i = 0; i < plain.size(); ++i) {
+    const auto& a = plain[i];
+    if (!is_free(kernel, c, i) || a.ndim() == 0) {
+      continue;
+    }
+    const auto place =
+        mx::reshape(mx::arange(static_cast<int>(a.size())), a.shape());
+    const auto chosen = mx::less(place, mx::array(a.shape(-1)));
+    Variant v{kernel.body().inputs[i].name + " has a row of zeros", plain};
+    v.inputs[i] = mx::where(chosen, mx::array(0, a.dtype()), a);
+    v.inputs[i].eval();
+    variants.push_back(std::move(v));
+  }
+  return variants;
+}
+
 std::vector<lang::Case> empty_cases(
     const lang::Define& kernel,
     const lang::Case& c) {

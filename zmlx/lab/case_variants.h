@@ -37,6 +37,10 @@ ZMLX_API std::vector<Variant> special_variants(
 ZMLX_API Variant
 tied_variant(const lang::Define& kernel, const lang::Case& c, mx::Dtype type);
 
+/// The first row of one float input is zeros; an input at a time.
+ZMLX_API std::vector<Variant>
+zero_variants(const lang::Define& kernel, const lang::Case& c, mx::Dtype type);
+
 /// The case with no rows, and with rows of no elements; those of the two that
 /// the kernel takes.
 ZMLX_API std::vector<lang::Case> empty_cases(

@@ -1,5 +1,6 @@
 #include "zmlx/lab/check.h"
 
+#include <algorithm>
 #include <limits>
 #include <numeric>
 
@@ -82,6 +83,7 @@ class Checker {
       for (auto type : kTypes) {
         run_special(defined, c, type);
         run_ties(defined, c, type);
+        run_zeros(defined, c, type);
       }
       for (const auto& none : empty_cases(defined, c)) {
         run_empty(defined, none);
@@ -157,6 +159,27 @@ class Checker {
     check_outputs(
         kernel_, c.attributes, variant.inputs, Check::ties, where, found_);
     run_gradient_kernel(defined, c, variant.inputs, where);
+  }
+
+  void
+  run_zeros(const lang::Define& defined, const lang::Case& c, mx::Dtype type) {
+    const auto call = kernel_.with(c.attributes).call();
+    const auto split = split_gradients(*call, float_inputs(defined, c), found_);
+    const bool divides = std::any_of(
+        split.by_kernel.begin(), split.by_kernel.end(), [&](int input) {
+          std::string why;
+          return divides_by_rows(call->gradient({input}, &why)->body);
+        });
+    if (!divides) {
+      return;
+    }
+    for (const auto& variant : zero_variants(defined, c, type)) {
+      const auto where = where_of(c, type, variant.name);
+      check_outputs(
+          kernel_, c.attributes, variant.inputs, Check::zeros, where, found_);
+      check_finite_gradient(
+          call, split.by_kernel, variant.inputs, where, found_);
+    }
   }
 
   void run_empty(const lang::Define& defined, const lang::Case& c) {
@@ -249,6 +272,8 @@ const char* name_of(Check check) {
       return "special";
     case Check::ties:
       return "ties";
+    case Check::zeros:
+      return "zeros";
     case Check::empty:
       return "empty";
     case Check::gradient:

@@ -25,6 +25,10 @@ enum class Check {
   special,
   /// Rows with equal values, for kernels that choose among the values of a row.
   ties,
+  /// A row of zeros in one float input at a time, for kernels whose gradient
+  /// divides by what is made of a row: where all outputs are finite, so is the
+  /// gradient.
+  zeros,
   /// No rows, and rows without elements.
   empty,
   /// The gradient through mx::vjp against the body of the gradient in float64.
@@ -38,7 +42,7 @@ enum class Check {
   /// Whether what ran, gradients included, was our kernel, not the reference.
   fallback,
 };
-inline constexpr size_t kChecks = 7;
+inline constexpr size_t kChecks = 8;
 ZMLX_API const char* name_of(Check check);
 
 struct CheckFailure {

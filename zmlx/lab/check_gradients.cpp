@@ -24,7 +24,27 @@ double magnitude_of(const mx::array& gradient) {
   return std::max(1.0, mx::array(largest).item<double>());
 }
 
+bool all_finite(const std::vector<mx::array>& arrays) {
+  return std::all_of(arrays.begin(), arrays.end(), [](const mx::array& a) {
+    const auto s = mx::Device::cpu;
+    return mx::all(mx::isfinite(a, s), s).item<bool>();
+  });
+}
+
 } // namespace
+
+bool divides_by_rows(const lang::Body& gradient) {
+  return has_node(gradient, [](const lang::Node& node) {
+    const bool root = node.op == lang::Op::Rsqrt;
+    if (!root && node.op != lang::Op::Div) {
+      return false;
+    }
+    const auto below = lang::postorder({node.args[root ? 0 : 1]});
+    return std::any_of(below.begin(), below.end(), [](const lang::Node* n) {
+      return lang::is_reduction(n->op);
+    });
+  });
+}
 
 GradientSplit split_gradients(
     const op::Call& call,
@@ -115,6 +135,29 @@ void check_gradient_kernel(
           where + ", of " + call->body.inputs[wanted[i]].name,
           measure::compare(
               got[i], want[0], class_of(body), magnitude_of(want[0])));
+    }
+  });
+}
+
+void check_finite_gradient(
+    const std::shared_ptr<const op::Call>& call,
+    const std::vector<int>& wanted,
+    const std::vector<mx::array>& inputs,
+    const std::string& where,
+    KernelCheck& found) {
+  guarded(found, Check::zeros, where, [&] {
+    if (!all_finite(op::reference(call->body, inputs, op::Precision::Double))) {
+      return; // there is no gradient either
+    }
+    const auto cotangents = cotangents_of(call->body, inputs, Layout::dense);
+    const auto got = vjp_of(call, wanted, inputs, cotangents, found.stream);
+    for (size_t i = 0; i < got.size(); ++i) {
+      if (!all_finite({got[i]})) {
+        found.fail(
+            Check::zeros,
+            where + ", of " + call->body.inputs[wanted[i]].name,
+            "the outputs are finite, and the gradient is not");
+      }
     }
   });
 }

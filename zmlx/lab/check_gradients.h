@@ -32,6 +32,18 @@ void check_gradient_kernel(
     const std::string& where,
     KernelCheck& found);
 
+/// Whether a gradient divides by what a reduction of a row is part of, as by a
+/// norm, which may be 0.
+bool divides_by_rows(const lang::Body& gradient);
+
+/// The gradients of `wanted` are finite, unless an output is not.
+void check_finite_gradient(
+    const std::shared_ptr<const op::Call>& call,
+    const std::vector<int>& wanted,
+    const std::vector<mx::array>& inputs,
+    const std::string& where,
+    KernelCheck& found);
+
 /// The gradients of all of `split` against differences; `inputs` in float32.
 /// Nothing where there are no outputs, or some are not finite.
 void check_by_differences(

@@ -136,6 +136,7 @@ check_table(const std::vector<KernelCheck>& results, int width, bool color) {
        {"value", right},
        {"special", right},
        {"ties", right},
+       {"zeros", right},
        {"empty", right},
        {"gradient", right},
        {"derivative", right},

@@ -28,9 +28,10 @@ enum class Op : uint8_t {
   Extent, // the length of axis `axis` of input `input`, int32
   // One operand.
   As, // rounded to `type` and back: a value that the graph stored; to the type
-  // of input `input` where that is one
-  Cast, // converted to compute_type(`type`), as C++ converts
+  // of input `input` where that is one. Integers become floats if that is one.
+  Cast, // converted to compute_type(`type`), as C++ converts; bool: 0 or 1
   Stop, // the operand; a constant to derivatives
+  Real, // the operand as a float: integers become what numbers with a point are
   Random, // 32 random bits of this place, uint32; see random() below
   Neg,
   Abs,
@@ -231,6 +232,8 @@ inline Expr operator>>(Expr a, Expr b) { return make(Op::Shr, {std::move(a), std
 inline Expr operator&&(Expr a, Expr b) { return make(Op::And, {std::move(a), std::move(b)}); }
 inline Expr operator||(Expr a, Expr b) { return make(Op::Or, {std::move(a), std::move(b)}); }
 inline Expr operator!(Expr a) { return make(Op::Not, {std::move(a)}); }
+/// The operand as a float: integers and booleans become one.
+inline Expr real(Expr x) { return make(Op::Real, {std::move(x)}); }
 inline Expr abs(Expr x) { return make(Op::Abs, {std::move(x)}); }
 inline Expr exp(Expr x) { return make(Op::Exp, {std::move(x)}); }
 inline Expr expm1(Expr x) { return make(Op::Expm1, {std::move(x)}); }
@@ -258,7 +261,7 @@ inline Expr max_of(Expr x) { return make(Op::MaxOf, {std::move(x)}); }
 inline Expr min_of(Expr x) { return make(Op::MinOf, {std::move(x)}); }
 inline Expr argmax(Expr x) { return make(Op::ArgMax, {std::move(x)}); }
 inline Expr argmin(Expr x) { return make(Op::ArgMin, {std::move(x)}); }
-inline Expr mean(Expr x) { return sum(std::move(x)) / cast(Type::F32, width()); }
+inline Expr mean(Expr x) { return sum(real(std::move(x))) / cast(Type::F32, width()); }
 inline Expr row_index() { return make(Op::RowIndex, {}); }
 inline Expr stop_gradient(Expr x) { return make(Op::Stop, {std::move(x)}); }
 /// Word i % 4 of Philox4x32-10 with the counter i / 4 and the key `seed` (64

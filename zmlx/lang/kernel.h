@@ -5,8 +5,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "zmlx/base/errors.h"
 #include "zmlx/export.h"
 #include "zmlx/lang/expr.h"
 
@@ -38,10 +40,16 @@ struct RowSum {
   int64_t rows = 0; // ... or where there is none (rows, D)
 };
 
-/// The type of an output: `fixed`, else that of input `like`, else the
-/// promoted type of the Element inputs (of the Row, Table, EachRow, Whole and
-/// Scalar inputs, in this order, where there are none); where that is an
-/// integer and the value is a float, the value's type. Attention: that of q.
+/// The type of an output: `fixed`, else that of input `like`, else what its
+/// value asks for:
+/// - a float, or what is made of numbers and comparisons alone: the promoted
+///   type of the Element inputs (of the Row, Table, EachRow, Whole and Scalar
+///   inputs, in this order, where there are none), as far as it holds the
+///   value: a float needs a float, a number other than 0 and 1 an int32;
+/// - an integer made of arrays, places or counts: the type that MLX gives to
+///   its formula. Sums and products are at least int32 or uint32, arithmetic on
+///   booleans is int32.
+/// Attention: that of q.
 struct Output {
   std::string name;
   Expr value;
@@ -263,7 +271,28 @@ ZMLX_API std::vector<Variation> variations(
 /// asks where it is.
 ZMLX_API bool along_row(Op op);
 
-/// Types of the outputs. UserError where an operation has no meaning for them.
+/// A UserError about an operation that has no meaning for the types of its
+/// operands.
+class ZMLX_API TypeError : public UserError {
+ public:
+  TypeError(const std::string& message, const Node* where)
+      : UserError(message), where(where) {}
+
+  const Node* const where; // in the body's trees
+};
+
+/// Types of a body's values.
+struct BodyTypes {
+  std::vector<Type> outputs;
+  /// Of the operations that bring operands together: the compute type in which
+  /// these meet. Not of those on numbers alone.
+  std::unordered_map<const Node*, Type> operands;
+};
+
+/// TypeError where an operation has no meaning for inputs of these types.
+ZMLX_API BodyTypes type_body(const Body& body, const std::vector<Type>& inputs);
+
+/// Types of the outputs alone.
 ZMLX_API std::vector<Type> infer_types(
     const Body& body,
     const std::vector<Type>& inputs);

@@ -28,6 +28,7 @@ enum class TypeRule : uint8_t {
   Own, // a rule in type.cpp for this operation alone
   Count, // int32
   Same, // the type in which the operands meet
+  Total, // Same; stored in at least 32 bits, as many values are joined
   Float, // Same; integers become floats first
   Rounding, // Same; integers are given back as they are
   Integer, // Same; floats are refused

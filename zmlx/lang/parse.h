@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "zmlx/export.h"
@@ -14,6 +15,13 @@ struct NamedValue {
   Expr value;
 };
 
+/// A part of a text, in bytes.
+struct Span {
+  size_t offset = 0;
+  size_t length = 0;
+};
+using Spans = std::unordered_map<const Node*, Span>;
+
 /// How a formula is read.
 struct ParseOptions {
   /// Who the formula is, in messages.
@@ -22,6 +30,11 @@ struct ParseOptions {
   bool unused_allowed = false;
   /// Values that the formula may name beside its inputs.
   std::vector<NamedValue> names = {};
+  /// Ends the message about a name that is none of the inputs.
+  std::string unknown_name = {};
+  /// Filled, where given, with the part of the text that each operation was
+  /// read from; the inputs and numbers have none.
+  Spans* spans = nullptr;
 };
 
 /// Limits of a formula, so that bad text is refused at once.
@@ -78,6 +91,14 @@ ZMLX_API std::vector<NamedValue> parse_definitions(
 ZMLX_API std::vector<Input> formula_inputs(
     const std::vector<std::string>& arrays,
     const std::vector<std::string>& scalars = {});
+
+/// Throws the UserError of a formula that was read and cannot be used: the
+/// message with line, column, the line itself and carets below `where`.
+[[noreturn]] ZMLX_API void fail_formula(
+    std::string_view text,
+    const std::string& name,
+    Span where,
+    std::string_view message);
 
 /// Names of the functions that a formula may call, sorted.
 ZMLX_API std::vector<std::string> formula_functions();

@@ -69,6 +69,11 @@ bool is_integer(Type type) {
   return type != Type::Bool && !is_float(type);
 }
 
+bool is_signed(Type type) {
+  return type == Type::I8 || type == Type::I16 || type == Type::I32 ||
+      type == Type::I64;
+}
+
 Type compute_type(Type type) {
   switch (type) {
     case Type::F16:
@@ -101,11 +106,6 @@ Type promote(Type a, Type b) {
 }
 
 namespace {
-
-bool is_signed(Type type) {
-  return type == Type::I8 || type == Type::I16 || type == Type::I32 ||
-      type == Type::I64;
-}
 
 Type signed_of_size(size_t bytes) {
   switch (bytes) {

@@ -38,6 +38,7 @@ ZMLX_API bool is_float(Type type);
 ZMLX_API Type compute_type(Type type);
 
 ZMLX_API bool is_integer(Type type); // not Bool
+ZMLX_API bool is_signed(Type type); // an integer that may be negative
 
 /// The compute type of an operation on values of two compute types: the wider
 /// float, else float over integer, else the wider integer; int32 with uint32

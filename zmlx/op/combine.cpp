@@ -17,6 +17,7 @@ using lang::Expr;
 using lang::Node;
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
+constexpr double kLargest = std::numeric_limits<float>::max();
 
 struct Join {
   lang::Op reduction;
@@ -175,6 +176,29 @@ void check_reduce(const Loop& loop, const Join& join) {
   }
 }
 
+// Each partial result begins with it, and how many there are is the device's
+// choice.
+void check_init(const Loop& loop, const Join& join) {
+  const auto who = loop.who + ", init";
+  const Expr init = value_of(loop.init, who, {}, loop.names);
+  const bool number = init->op == lang::Op::Constant;
+  // The largest number is as good as infinity: it is above all others.
+  const double value = number && std::abs(init->value) >= kLargest
+      ? std::copysign(kInf, init->value)
+      : init->value;
+  if (!number || value != join.neutral) {
+    lang::fail_formula(
+        loop.init,
+        who,
+        {0, loop.init.size()},
+        fmt::format(
+            "expected {}, which changes no result of the update '{}': every "
+            "partial result begins with it",
+            join.neutral,
+            shown(loop.update)));
+  }
+}
+
 } // namespace
 
 Expr value_of(
@@ -196,11 +220,8 @@ Expr value_of(
 Expr reduction_of(const Loop& loop) {
   const auto [join, term] = combine_of(loop);
   check_reduce(loop, *join);
-  const Expr init = value_of(loop.init, loop.who + ", init", {}, loop.names);
-  const Expr reduced = make(join->reduction, {term});
-  const bool neutral =
-      init->op == lang::Op::Constant && init->value == join->neutral;
-  return neutral ? reduced : make(join->op, {init, reduced});
+  check_init(loop, *join);
+  return make(join->reduction, {term});
 }
 
 std::string who_is(const std::string& door, const std::string& name) {

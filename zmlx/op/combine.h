@@ -21,11 +21,12 @@ struct Loop {
   std::vector<lang::NamedValue> names;
 };
 
-/// The loop as sum, prod, max_of or min_of of a function of input 0, joined
-/// with `init` unless that changes nothing. UserError, naming the part, where
-/// the text is no formula, or the update does not join the accumulator with a
-/// function of the element (acc + f, acc - f, acc * f, acc / f, max(acc, f),
-/// min(acc, f), f > acc ? f : acc and its like), or `reduce` joins otherwise.
+/// The loop as sum, prod, max_of or min_of of a function of input 0. UserError,
+/// naming the part, where the text is no formula, or the update does not join
+/// the accumulator with a function of the element (acc + f, acc - f, acc * f,
+/// acc / f, max(acc, f), min(acc, f), f > acc ? f : acc and its like), `reduce`
+/// joins otherwise, or `init` is not the neutral element: 0, 1, -inf or inf,
+/// for which FLT_MAX will do.
 lang::Expr reduction_of(const Loop& loop);
 
 /// The only value of a formula over these inputs and names.

@@ -16,6 +16,7 @@
 #include "zmlx/op/convert.h"
 #include "zmlx/op/reference.h"
 #include "zmlx/op/split.h"
+#include "zmlx/op/vmap.h"
 
 namespace zmlx::op {
 
@@ -104,13 +105,7 @@ class KernelNode final : public mx::Primitive {
   std::pair<std::vector<mx::array>, std::vector<int>> vmap(
       const std::vector<mx::array>& inputs,
       const std::vector<int>& axes) override {
-    const auto call = call_;
-    const auto s = stream();
-    auto outputs = mx::vmap(
-        [call, s](const std::vector<mx::array>& in) {
-          return reference(call->body, in, Precision::Compute, s);
-        },
-        axes)(inputs);
+    auto outputs = op::vmap(call_, inputs, axes, stream());
     return {outputs, std::vector<int>(outputs.size(), 0)};
   }
 

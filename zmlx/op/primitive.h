@@ -13,8 +13,8 @@
 /// Kernels as nodes of MLX's graph. A node works under eval, async_eval, grad,
 /// vjp, jvp, vmap and compile. Gradients are kernels too (lang/derive.h), with
 /// MLX's matrix product where the body has a product (op/split.h), and the
-/// reference's (op/reference.h) where one cannot be derived; jvp and vmap are
-/// the reference's.
+/// reference's (op/reference.h) where one cannot be derived; vmap is one call
+/// or several (op/vmap.h), jvp the reference's.
 namespace zmlx::op {
 
 namespace mx = mlx::core;

@@ -9,7 +9,9 @@ namespace zmlx::op {
 /// A loop over the last axis in C's words: acc = init; for each element v:
 /// acc = update; the result is finalize.
 struct Reduce {
-  std::string init; // no element
+  /// What changes no result: 0 for sums, 1 for products, -inf for max, inf for
+  /// min. Each partial result begins with it, however many there are.
+  std::string init;
   std::string update; // of acc and v
   std::string finalize = "acc"; // of acc (or s), the result of the loop
   /// How two partial results a and b join: derived from `update`, and checked

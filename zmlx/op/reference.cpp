@@ -39,11 +39,12 @@ class Evaluator {
         inputs_(inputs),
         s_(stream),
         values_(precision, any_float64(inputs), stream),
-        spaces_(body, inputs) {}
+        spaces_(body, inputs),
+        types_(lang::type_body(body, types_of(inputs))) {}
 
   std::vector<mx::array> outputs() {
     const auto shapes = lang::infer_shapes(body_, shapes_of(inputs_));
-    const auto types = lang::infer_types(body_, types_of(inputs_));
+    const auto& types = types_.outputs;
     const auto short_ones = lang::one_a_row(body_);
     std::vector<mx::array> out;
     for (size_t i = 0; i < body_.outputs.size(); ++i) {
@@ -216,10 +217,19 @@ class Evaluator {
     switch (operands.size()) {
       case 1:
         return unary(n.op, to, operands[0], values_);
-      case 2:
-        return binary(n.op, operands[0], operands[1], values_);
+      case 2: {
+        const Value &a = operands[0], &b = operands[1];
+        return lang::operation(n.op).types == lang::TypeRule::Logical
+            ? logical(n.op, a, b, values_)
+            : binary(n.op, types_.operands.at(&n), a, b, values_);
+      }
       case 3:
-        return select(operands[0], operands[1], operands[2], values_);
+        return select(
+            types_.operands.at(&n),
+            operands[0],
+            operands[1],
+            operands[2],
+            values_);
       default:
         throw internal_error(
             "reference: no rule for '{}'", lang::name_of(n.op));
@@ -231,6 +241,7 @@ class Evaluator {
   const mx::Stream s_;
   const Conversions values_;
   const Spaces spaces_;
+  const lang::BodyTypes types_;
   std::map<const lang::Node*, std::vector<std::pair<mx::Shape, Value>>> memo_;
 };
 

@@ -129,10 +129,17 @@ std::span<const MlxFunction> mlx_functions() {
 Value unary(Op op, lang::Type to, const Value& v, const Conversions& c) {
   const auto own = c.own_type(v);
   switch (op) {
-    case Op::As:
-      return {c.converted(c.stored(c.array_of(v), to), own), {}};
+    case Op::As: {
+      const bool becomes_float =
+          lang::is_float(to) && !mx::issubdtype(own, mx::floating);
+      const auto back = becomes_float ? c.compute(to) : own;
+      return {c.converted(c.stored(c.array_of(v), to), back), {}};
+    }
+    case Op::Real:
+      return {c.real(v), {}};
     case Op::Cast:
-      return {c.array_of(v, c.compute(to)), {}};
+      return to == lang::Type::Bool ? c.from_truth(c.truth(v))
+                                    : Value{c.array_of(v, c.compute(to)), {}};
     default:
       break;
   }
@@ -152,24 +159,31 @@ Value unary(Op op, lang::Type to, const Value& v, const Conversions& c) {
   }
 }
 
-Value binary(Op op, const Value& va, const Value& vb, const Conversions& c) {
-  const auto function = function_of(op).two;
-  const TypeRule rule = lang::operation(op).types;
-  if (rule == TypeRule::Logical) {
-    return c.from_truth(function(c.truth(va), c.truth(vb), c));
-  }
-  const auto type = c.common(va, vb);
-  const auto result = function(c.array_of(va, type), c.array_of(vb, type), c);
-  return rule == TypeRule::Comparison ? c.from_truth(result)
-                                      : Value{result, {}};
+Value logical(Op op, const Value& a, const Value& b, const Conversions& c) {
+  return c.from_truth(function_of(op).two(c.truth(a), c.truth(b), c));
+}
+
+Value binary(
+    Op op,
+    lang::Type operands,
+    const Value& a,
+    const Value& b,
+    const Conversions& c) {
+  const auto type = c.compute(operands);
+  const auto result =
+      function_of(op).two(c.array_of(a, type), c.array_of(b, type), c);
+  return lang::operation(op).types == TypeRule::Comparison
+      ? c.from_truth(result)
+      : Value{result, {}};
 }
 
 Value select(
+    lang::Type operands,
     const Value& condition,
     const Value& a,
     const Value& b,
     const Conversions& c) {
-  const auto type = c.common(a, b);
+  const auto type = c.compute(operands);
   return {
       mx::where(
           c.truth(condition),
@@ -193,10 +207,12 @@ std::optional<Number> among_numbers(
   switch (n.op) {
     case Op::Cast:
       return std::nullopt;
+    case Op::Real:
+      return Number{numbers[0].value, false};
     case Op::As: // infer_types() says so where it does not fit
       return Number{
           *lang::lower_detail::round_to(to, numbers[0].value),
-          numbers[0].integer};
+          numbers[0].integer && !lang::is_float(to)};
     default:
       return lang::lower_detail::among_numbers(n.op, numbers);
   }

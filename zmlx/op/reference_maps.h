@@ -27,10 +27,25 @@ std::span<const MlxFunction> mlx_functions();
 /// An operation of one operand; `to` is the type of Op::As and Op::Cast.
 Value unary(lang::Op op, lang::Type to, const Value& v, const Conversions& c);
 
-Value binary(lang::Op op, const Value& a, const Value& b, const Conversions& c);
+/// An operation of two truth values.
+Value logical(
+    lang::Op op,
+    const Value& a,
+    const Value& b,
+    const Conversions& c);
 
-/// a where `condition` holds, else b.
+/// Another operation of two operands, which meet in the compute type
+/// `operands`.
+Value binary(
+    lang::Op op,
+    lang::Type operands,
+    const Value& a,
+    const Value& b,
+    const Conversions& c);
+
+/// a where `condition` holds, else b; both in the compute type `operands`.
 Value select(
+    lang::Type operands,
     const Value& condition,
     const Value& a,
     const Value& b,

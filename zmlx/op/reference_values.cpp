@@ -19,28 +19,27 @@ mx::Dtype Conversions::own_type(const Value& v) const {
   return v.a.dtype();
 }
 
-mx::Dtype Conversions::common(const Value& a, const Value& b) const {
-  const auto ta = own_type(a), tb = own_type(b);
-  if (a.constant && !b.constant &&
-      (a.constant->integer || mx::issubdtype(tb, mx::floating))) {
-    return tb;
-  }
-  if (b.constant && !a.constant &&
-      (b.constant->integer || mx::issubdtype(ta, mx::floating))) {
-    return ta;
-  }
-  return compute(lang::promote(to_lang(ta), to_lang(tb)));
-}
-
 mx::array Conversions::array_of(const Value& v, std::optional<mx::Dtype> type)
     const {
   const auto want = type.value_or(own_type(v));
-  return v.constant ? mx::array(v.constant->value, want) : converted(v.a, want);
+  if (!v.constant) {
+    return converted(v.a, want);
+  }
+  const double value = v.constant->value;
+  return value < 0 && want == mx::uint64 // all bits of -1, as in C
+      ? mx::array(static_cast<int64_t>(value), want)
+      : mx::array(value, want);
 }
 
 mx::array Conversions::floating(const Value& v) const {
   const auto type = own_type(v);
   return array_of(v, mx::issubdtype(type, mx::floating) ? type : float_type());
+}
+
+mx::array Conversions::real(const Value& v) const {
+  const auto type = own_type(v);
+  const bool is_float = mx::issubdtype(type, mx::floating);
+  return array_of(v, is_float ? type : wide_ ? mx::float64 : float_type());
 }
 
 mx::array Conversions::truth(const Value& v) const {

@@ -40,13 +40,12 @@ class Conversions {
     return compute(lang::Type::F32);
   }
   mx::Dtype own_type(const Value& v) const;
-  /// The type in which two values meet.
-  mx::Dtype common(const Value& a, const Value& b) const;
-
   /// The value in a type; in its own where none is given.
   mx::array array_of(const Value& v, std::optional<mx::Dtype> type = {}) const;
   /// The value as a float: in its own type where that is one.
   mx::array floating(const Value& v) const;
+  /// The same, of an integer what numbers with a point are.
+  mx::array real(const Value& v) const;
   /// Whether it differs from 0.
   mx::array truth(const Value& v) const;
   Value from_truth(const mx::array& b) const;

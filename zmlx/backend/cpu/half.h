@@ -44,7 +44,11 @@ inline float from_float16(uint16_t h) {
   const uint32_t sign = (h & 0x8000u) << 16;
   const uint32_t magnitude = h & 0x7FFF;
   if (magnitude >= 0x7C00) {
-    return std::bit_cast<float>(sign | 0x7F800000 | (magnitude & 0x3FF) << 13);
+    // MLX's NaN is a signaling one, of which functions make other things than
+    // of the quiet one that the machine's conversion makes.
+    const uint32_t quiet = magnitude > 0x7C00 ? 0x400000 : 0;
+    return std::bit_cast<float>(
+        sign | 0x7F800000 | quiet | (magnitude & 0x3FF) << 13);
   }
   if (magnitude < 0x400) {
     const float value = static_cast<float>(magnitude) * 0x1p-24f;

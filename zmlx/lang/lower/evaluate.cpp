@@ -108,10 +108,8 @@ struct Range {
 
 Range range_of(Type type) {
   double bits = 8.0 * static_cast<double>(size_of(type));
-  bool has_sign = type == Type::I8 || type == Type::I16 || type == Type::I32 ||
-      type == Type::I64;
-  return has_sign ? Range{-std::exp2(bits - 1), std::exp2(bits - 1) - 1}
-                  : Range{0, std::exp2(bits) - 1};
+  return is_signed(type) ? Range{-std::exp2(bits - 1), std::exp2(bits - 1) - 1}
+                         : Range{0, std::exp2(bits) - 1};
 }
 
 // Nearest value of `digits` binary digits, none smaller than 2^lowest apart;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "zmlx/lang/kernel.h"
@@ -55,9 +56,16 @@ std::vector<bool> reachable(const Graph& graph, const std::vector<int>& roots);
 
 // The passes, in their order.
 
+/// What typing finds out about the trees.
+struct TypedTrees {
+  Graph graph;
+  std::vector<Type> outputs; // in which they are stored
+  std::unordered_map<const Node*, Type> operands; // see BodyTypes
+};
+
 /// Types the trees; conversions become Casts. UserError where an operation has
 /// no meaning for its operands, or an input's role forbids its use.
-Graph type(const Body& body, const std::vector<Type>& inputs);
+TypedTrees type(const Body& body, const std::vector<Type>& inputs);
 /// Replaces what is known now: operations on constants, roundings that change
 /// nothing, operations that give an operand back.
 Graph fold(const Graph& graph, const std::vector<Type>& inputs);
@@ -100,11 +108,5 @@ std::optional<Pass> schedule_store(
     const std::vector<Root>& roots,
     const std::vector<Input>& inputs,
     std::string* why);
-
-/// The types of the outputs whose values have these types.
-std::vector<Type> output_types(
-    const Body& body,
-    const std::vector<Type>& inputs,
-    const std::vector<Type>& values);
 
 } // namespace zmlx::lang::lower_detail

@@ -58,7 +58,7 @@ std::optional<Program> lower_attention(
   Program program;
   program.stage = Stage::Attention;
   program.inputs = inputs;
-  program.outputs = output_types(body, inputs, {Type::F32});
+  program.outputs = type(body, inputs).outputs;
   program.attention = {
       node.args[0]->input,
       node.args[1]->input,
@@ -70,16 +70,9 @@ std::optional<Program> lower_attention(
   return program;
 }
 
-Graph typed_and_simplified(
-    const Body& body,
-    const std::vector<Type>& inputs,
-    std::vector<Type>* value_types) {
-  Graph graph = type(body, inputs);
-  check(graph, "type");
-  for (size_t i = 0; i < body.outputs.size(); ++i) {
-    value_types->push_back(graph.values[graph.outputs[i]].type);
-  }
-  graph = share(graph);
+Graph simplified(const Graph& typed, const std::vector<Type>& inputs) {
+  check(typed, "type");
+  Graph graph = share(typed);
   check(graph, "share");
   graph = fold(graph, inputs);
   check(graph, "fold");
@@ -271,11 +264,11 @@ lower(const Body& body, const std::vector<Type>& inputs, std::string* why) {
   if (const Node* node = find_attention(body)) {
     return lower_attention(body, inputs, *node, why);
   }
-  std::vector<Type> value_types;
-  Graph graph = typed_and_simplified(body, inputs, &value_types);
+  const TypedTrees typed = type(body, inputs);
+  const Graph graph = simplified(typed.graph, inputs);
   Program program;
   program.inputs = inputs;
-  program.outputs = output_types(body, inputs, value_types);
+  program.outputs = typed.outputs;
   program.picked = find_picked(graph, inputs.size());
   program.roles = roles_of(body);
   program.space = body.space;
@@ -317,20 +310,16 @@ lower(const Body& body, const std::vector<Type>& inputs, std::string* why) {
   return program;
 }
 
+BodyTypes type_body(const Body& body, const std::vector<Type>& inputs) {
+  check_inputs(body, inputs);
+  TypedTrees typed = type(body, inputs);
+  return {std::move(typed.outputs), std::move(typed.operands)};
+}
+
 std::vector<Type> infer_types(
     const Body& body,
     const std::vector<Type>& inputs) {
-  check_inputs(body, inputs);
-  if (find_attention(body) != nullptr) {
-    return output_types(
-        body, inputs, std::vector<Type>(body.outputs.size(), Type::F32));
-  }
-  Graph graph = type(body, inputs);
-  std::vector<Type> values;
-  for (size_t i = 0; i < body.outputs.size(); ++i) {
-    values.push_back(graph.values[graph.outputs[i]].type);
-  }
-  return output_types(body, inputs, values);
+  return type_body(body, inputs).outputs;
 }
 
 } // namespace zmlx::lang

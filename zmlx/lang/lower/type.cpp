@@ -6,6 +6,7 @@
 #include "zmlx/base/errors.h"
 #include "zmlx/lang/lower/evaluate.h"
 #include "zmlx/lang/lower/graph.h"
+#include "zmlx/lang/lower/stored_type.h"
 #include "zmlx/lang/operations.h"
 
 namespace zmlx::lang::lower_detail {
@@ -24,6 +25,7 @@ struct Typed {
   int id = -1;
   double number = 0;
   bool integer = false;
+  Stored stored = {};
 
   bool weak() const {
     return id < 0;
@@ -32,6 +34,14 @@ struct Typed {
 
 Typed weak(double number, bool integer) {
   return {-1, number, integer};
+}
+
+Typed strong(int id, Stored stored = {}) {
+  return {id, 0, false, stored};
+}
+
+bool has_sign(const Stored& type) {
+  return type && is_signed(*type);
 }
 
 class Typing {
@@ -45,23 +55,33 @@ class Typing {
     }
   }
 
-  Graph run() {
+  TypedTrees run() {
     const std::vector<Expr> trees = roots(body_);
     for (const Expr& root : trees) {
       check_direct_read(*root);
     }
     for_each_node(trees, [&](const Node& node) {
-      check_reads(node);
-      typed_.emplace(&node, visit(node));
+      try {
+        check_reads(node);
+        typed_.emplace(&node, visit(node));
+      } catch (const UserError& error) {
+        throw TypeError(error.what(), &node);
+      }
     });
+    std::vector<OutputValue> values;
     for (const Expr& root : trees) {
-      graph_.outputs.push_back(concrete(typed_.at(root.get())));
+      const Typed& value = typed_.at(root.get());
+      graph_.outputs.push_back(concrete(value));
+      values.push_back({type_of(graph_.outputs.back()), value.stored});
     }
     for (size_t i = body_.outputs.size(); i < trees.size(); ++i) {
       graph_.outputs[i] = whole(graph_.outputs[i], "the row of a sum");
     }
     check_uniform();
-    return std::move(graph_);
+    return {
+        std::move(graph_),
+        output_types(body_, inputs_, values),
+        std::move(operands_)};
   }
 
  private:
@@ -87,6 +107,9 @@ class Typing {
   }
 
   void check_reads(const Node& node) const {
+    if (node.op == Op::Attention) {
+      return; // as a whole
+    }
     for (size_t i = 0; i < node.args.size(); ++i) {
       const Node& arg = *node.args[i];
       if ((node.op != Op::Pick && node.op != Op::Take) || i != 0) {
@@ -142,11 +165,19 @@ class Typing {
     return to(id, compute_type(type_of(id)));
   }
 
+  Type type_of_input(const Node& node) const {
+    return compute_type(inputs_.at(node.input));
+  }
+
   Type type_of(int id) const {
     return graph_.values[id].type;
   }
 
   int constant(double number, Type type) {
+    if (type == Type::U64 && number < 0 && number >= -0x1p53) {
+      const int positive = constant(-number, type); // wraps, as in C
+      return add(Op::Neg, type, type, {positive, -1, -1});
+    }
     auto value = convert(number, type);
     if (!value && size_of(type) == 4 && std::abs(number) < 0x1p32) {
       // A mask written without a sign, or -1 for all bits, as in C.
@@ -192,15 +223,27 @@ class Typing {
 
   Type meet(const Typed& a, const Typed& b) const {
     if (a.weak() == b.weak()) {
-      return promote(arithmetic(a), arithmetic(b));
+      const Type type = promote(arithmetic(a), arithmetic(b));
+      const bool apart =
+          type == Type::U64 && (has_sign(a.stored) || has_sign(b.stored));
+      return apart ? Type::F32 : type; // as MLX: no integer holds both
     }
     const Typed& number = a.weak() ? a : b;
     Type type = arithmetic(a.weak() ? b : a);
     return number.integer || is_float(type) ? type : plain_float_;
   }
 
-  Typed add(Op op, Type type, Type from, std::array<int, 3> in) {
-    return {graph_.add({.op = op, .type = type, .from = from, .in = in})};
+  int add(Op op, Type type, Type from, std::array<int, 3> in) {
+    return graph_.add({.op = op, .type = type, .from = from, .in = in});
+  }
+
+  /// What an operation gives, by the rule of its row.
+  Typed result(const Node& node, int id) {
+    std::vector<Stored> operands;
+    for (const Expr& arg : node.args) {
+      operands.push_back(typed_.at(arg.get()).stored);
+    }
+    return strong(id, stored_type(operation(node.op), operands, type_of(id)));
   }
 
   const Typed& arg(const Node& node, size_t i) const {
@@ -223,10 +266,10 @@ class Typing {
       case OpKind::Stage:
         break;
     }
-    if (node.op == Op::Product) {
-      return product(node);
-    }
-    throw internal_error("typing: {} is a stage of its own", name_of(node.op));
+    // Nothing is lowered around attention: only its type is asked for.
+    return node.op == Op::Product
+        ? product(node)
+        : strong(leaf(Op::Slot, type_of_input(*node.args[0]), -1));
   }
 
   Typed leaf(const Node& node) {
@@ -234,11 +277,15 @@ class Typing {
       return weak(node.value, node.type == Type::I32);
     }
     if (node.op == Op::Input) {
-      return leaf(node.op, compute_type(inputs_.at(node.input)), node.input);
+      const Type type = inputs_.at(node.input);
+      const bool number = body_.inputs[node.input].role == Role::Scalar;
+      return strong(
+          leaf(node.op, compute_type(type), node.input),
+          number ? Stored() : type);
     }
-    const Typed result = leaf(node.op, Type::I32, node.input);
-    graph_.values[result.id].axis = node.axis;
-    return result;
+    const int id = leaf(node.op, Type::I32, node.input);
+    graph_.values[id].axis = node.axis;
+    return strong(id, Type::I32);
   }
 
   Typed map(const Node& node) {
@@ -249,7 +296,9 @@ class Typing {
         return round(
             node.input < 0 ? node.type : inputs_.at(node.input), arg(node, 0));
       case Op::Cast:
-        return {operand(arg(node, 0), compute_type(node.type))};
+        return cast(node.type, arg(node, 0));
+      case Op::Real:
+        return real(arg(node, 0));
       default:
         break;
     }
@@ -262,9 +311,23 @@ class Typing {
     return arity(node.op) == 1 ? unary(node) : binary(node);
   }
 
-  Typed leaf(Op op, Type type, int number) {
-    return {
-        graph_.add({.op = op, .type = type, .from = type, .number = number})};
+  int leaf(Op op, Type type, int number) {
+    return graph_.add({.op = op, .type = type, .from = type, .number = number});
+  }
+
+  Typed real(const Typed& x) {
+    if (x.weak()) {
+      return weak(x.number, false);
+    }
+    const Type own = type_of(x.id);
+    return strong(to(x.id, is_float(own) ? own : plain_float_), x.stored);
+  }
+
+  Typed cast(Type type, const Typed& x) {
+    const Type computed = compute_type(type);
+    const int id = type == Type::Bool ? to(operand(x, Type::Bool), computed)
+                                      : operand(x, computed);
+    return strong(id, type);
   }
 
   /// Operations on numbers alone are done now, in double or as integers.
@@ -295,16 +358,19 @@ class Typing {
         throw user_error(
             "as: the number {} does not fit {}", x.number, name_of(type));
       }
-      return weak(*rounded, x.integer);
+      return weak(*rounded, x.integer && !is_float(type));
     }
     Type own = arithmetic(x);
+    if (is_float(type) && !is_float(own)) {
+      own = compute_type(type); // integers do not hold all that it rounds to
+    }
     if (type == Type::Bool) {
       // Whether it is 0 is asked before anything of it is cut off.
-      return {to(to(x.id, Type::Bool), own)};
+      return strong(to(to(x.id, Type::Bool), own), x.stored);
     }
     int id = to(x.id, own);
     if (holds(type, own)) {
-      return {id};
+      return strong(id, x.stored);
     }
     Type through = compute_type(type);
     id = to(id, through);
@@ -316,7 +382,7 @@ class Typing {
            .in = {id, -1, -1},
            .rounded = type});
     }
-    return {to(id, own)};
+    return strong(to(id, own), x.stored);
   }
 
   Typed read(const Node& node) {
@@ -325,18 +391,20 @@ class Typing {
         concrete(arg(node, 1)),
         fmt::format(
             "{}({}, place)", name_of(node.op), body_.inputs.at(number).name));
-    return {graph_.add(
+    const int id = graph_.add(
         {.op = node.op,
          .type = compute_type(inputs_.at(number)),
          .from = type_of(place),
          .in = {place, -1, -1},
-         .number = number})};
+         .number = number});
+    return strong(id, inputs_.at(number));
   }
 
   Typed random(const Node& node) {
     const int seed =
         to(whole(concrete(arg(node, 0)), "random(seed)"), Type::U64);
-    return add(Op::Random, Type::U32, Type::U64, {seed, -1, -1});
+    return strong(
+        add(Op::Random, Type::U32, Type::U64, {seed, -1, -1}), Type::U32);
   }
 
   /// A value or a row from all of a row.
@@ -344,11 +412,11 @@ class Typing {
     const Typed& x = arg(node, 0);
     const Type from = arithmetic(x);
     const bool place = operation(node.op).types == TypeRule::Place;
-    const Typed result = add(
+    const int id = add(
         node.op, place ? Type::U32 : from, from, {operand(x, from), -1, -1});
-    graph_.values[result.id].order = node.order;
-    graph_.values[result.id].k = node.k;
-    return result;
+    graph_.values[id].order = node.order;
+    graph_.values[id].k = node.k;
+    return result(node, id);
   }
 
   void check_weight(const Weight& weight) const {
@@ -390,12 +458,12 @@ class Typing {
     if (number == count) {
       graph_.weights.push_back(node.weight);
     }
-    return {graph_.add(
+    return strong(graph_.add(
         {.op = Op::Product,
          .type = type,
          .from = type,
          .in = {operand(x, type), -1, -1},
-         .number = number})};
+         .number = number}));
   }
 
   Typed select(const Node& node) {
@@ -403,23 +471,27 @@ class Typing {
     int condition = operand(arg(node, 0), Type::Bool);
     int yes = operand(arg(node, 1), type);
     int no = operand(arg(node, 2), type);
-    return add(Op::Select, type, type, {condition, yes, no});
+    operands_.emplace(&node, type);
+    return strong(
+        add(Op::Select, type, type, {condition, yes, no}),
+        either(arg(node, 1).stored, arg(node, 2).stored));
   }
 
   Typed unary(const Node& node) {
     const Typed& x = arg(node, 0);
     const TypeRule rule = operation(node.op).types;
     if (rule == TypeRule::Logical) {
-      return add(
-          node.op, Type::Bool, Type::Bool, {to(x.id, Type::Bool), -1, -1});
+      return strong(
+          add(node.op, Type::Bool, Type::Bool, {to(x.id, Type::Bool), -1, -1}));
     }
     Type type = arithmetic(x);
     if (rule == TypeRule::Float) {
       type = promote(type, Type::F32);
-    } else if (rule == TypeRule::Rounding && !is_float(type)) {
-      return {to(x.id, type)};
     }
-    return add(node.op, type, type, {to(x.id, type), -1, -1});
+    if (rule == TypeRule::Rounding && !is_float(type)) {
+      return result(node, to(x.id, type));
+    }
+    return result(node, add(node.op, type, type, {to(x.id, type), -1, -1}));
   }
 
   Typed binary(const Node& node) {
@@ -427,26 +499,55 @@ class Typing {
     const Typed& b = arg(node, 1);
     const TypeRule rule = operation(node.op).types;
     if (rule == TypeRule::Logical) {
-      return both(node.op, a, b, Type::Bool, Type::Bool);
+      return strong(both(node.op, a, b, Type::Bool, Type::Bool));
     }
     if (rule == TypeRule::Integer) {
-      return bitwise(node.op, a, b);
+      return result(node, bitwise(node, a, b));
     }
     Type type = meet(a, b);
     if (rule == TypeRule::Float) {
       type = promote(type, Type::F32);
     }
-    return both(
-        node.op, a, b, rule == TypeRule::Comparison ? Type::Bool : type, type);
+    operands_.emplace(&node, type);
+    return result(
+        node,
+        both(
+            node.op,
+            a,
+            b,
+            rule == TypeRule::Comparison ? Type::Bool : type,
+            type));
   }
 
-  Typed both(Op op, const Typed& a, const Typed& b, Type type, Type from) {
+  int both(Op op, const Typed& a, const Typed& b, Type type, Type from) {
     int left = operand(a, from);
     int right = operand(b, from);
     return add(op, type, from, {left, right, -1});
   }
 
-  Typed bitwise(Op op, const Typed& a, const Typed& b) {
+  /// Bits meet as integers, uint64 with signed ones too; what is shifted keeps
+  /// its sign.
+  Type meet_as_bits(const Node& node, const Typed& a, const Typed& b) const {
+    const Type type = meet(a, b);
+    if (!is_float(type)) {
+      return type;
+    }
+    if (is_float(arithmetic(a)) || is_float(arithmetic(b))) {
+      throw user_error(
+          "{} needs integers, got {} and {}{}",
+          name_of(node.op),
+          name_of(arithmetic(a)),
+          name_of(arithmetic(b)),
+          node.op == Op::BitXor ? "; for a power write pow(a, b)" : "");
+    }
+    const bool shift = node.op == Op::Shl || node.op == Op::Shr;
+    return shift && arithmetic(a) != Type::U64 ? Type::I64 : Type::U64;
+  }
+
+  int bitwise(const Node& node, const Typed& a, const Typed& b) {
+    const Op op = node.op;
+    const Type type = meet_as_bits(node, a, b);
+    operands_.emplace(&node, type);
     bool truths = !a.weak() && !b.weak() && type_of(a.id) == Type::Bool &&
         type_of(b.id) == Type::Bool;
     if (truths && op == Op::BitXor) {
@@ -457,15 +558,6 @@ class Typing {
       Op logical = op == Op::BitAnd ? Op::And : Op::Or;
       return both(logical, a, b, Type::Bool, Type::Bool);
     }
-    Type type = meet(a, b);
-    if (is_float(type)) {
-      throw user_error(
-          "{} needs integers, got {} and {}{}",
-          name_of(op),
-          name_of(arithmetic(a)),
-          name_of(arithmetic(b)),
-          op == Op::BitXor ? "; for a power write pow(a, b)" : "");
-    }
     return both(op, a, b, type, type);
   }
 
@@ -474,59 +566,13 @@ class Typing {
   Type plain_float_ = Type::F32; // of numbers that meet no float
   Graph graph_;
   std::unordered_map<const Node*, Typed> typed_;
+  std::unordered_map<const Node*, Type> operands_;
 };
 
 } // namespace
 
-Graph type(const Body& body, const std::vector<Type>& inputs) {
+TypedTrees type(const Body& body, const std::vector<Type>& inputs) {
   return Typing(body, inputs).run();
-}
-
-namespace {
-
-Type promoted(const Body& body, const std::vector<Type>& inputs) {
-  for (Role role :
-       {Role::Element,
-        Role::Row,
-        Role::Table,
-        Role::EachRow,
-        Role::Whole,
-        Role::Scalar}) {
-    std::optional<Type> all;
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (body.inputs[i].role == role) {
-        all = all ? promote_stored(*all, inputs[i]) : inputs[i];
-      }
-    }
-    if (all) {
-      return *all;
-    }
-  }
-  return Type::F32;
-}
-
-} // namespace
-
-std::vector<Type> output_types(
-    const Body& body,
-    const std::vector<Type>& inputs,
-    const std::vector<Type>& values) {
-  Type usual = promoted(body, inputs);
-  std::vector<Type> result;
-  for (size_t i = 0; i < body.outputs.size(); ++i) {
-    const Output& output = body.outputs[i];
-    if (output.fixed) {
-      result.push_back(*output.fixed);
-    } else if (output.like >= 0) {
-      result.push_back(inputs.at(output.like));
-    } else if (output.value->op == Op::Attention) {
-      result.push_back(inputs.at(output.value->args[0]->input));
-    } else {
-      bool keeps = is_float(usual) || !is_float(values[i]);
-      result.push_back(keeps ? usual : values[i]);
-    }
-  }
-  return result;
 }
 
 } // namespace zmlx::lang::lower_detail

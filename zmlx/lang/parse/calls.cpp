@@ -18,6 +18,25 @@ ScanOrder scan_order(bool reverse, bool exclusive) {
   return exclusive ? ScanOrder::ForwardExclusive : ScanOrder::Forward;
 }
 
+bool is_along_row(const Function& function) {
+  const Expr value = function.build({input(0)});
+  const auto nodes = postorder({value});
+  return std::any_of(nodes.begin(), nodes.end(), [](const Node* node) {
+    return along_row(node->op);
+  });
+}
+
+/// What is meant by a number of arguments that a function does not take.
+std::string_view hint_for_count(std::string_view name, int given) {
+  if (given == 1 && (name == "max" || name == "min")) {
+    return name == "max" ? "; for the largest of a row write max_of(x)"
+                         : "; for the smallest of a row write min_of(x)";
+  }
+  const Function* function = find_function(name);
+  const bool second = given == 2 && function != nullptr && function->most == 1;
+  return second && is_along_row(*function) ? "; rows are the last axis" : "";
+}
+
 } // namespace
 
 Expr Parser::call(const Token& name, bool metal) {
@@ -67,6 +86,9 @@ Expr Parser::special_call(const Token& name, std::string_view called) {
 
 void Parser::unknown_function(const Token& name) const {
   std::string text(name.text);
+  if (text == "if") {
+    fail_at(name, "a formula has no 'if'; write condition ? a : b");
+  }
   if (names_.contains(text)) {
     fail_at(
         name,
@@ -94,6 +116,7 @@ Args Parser::arguments_after(
   Args args;
   if (!now().is(")")) {
     do {
+      refuse_named_argument();
       args.push_back(expression());
     } while (accept(","));
   }
@@ -104,9 +127,29 @@ Args Parser::arguments_after(
         ? fmt::format("{} argument{}", least, least == 1 ? "" : "s")
         : fmt::format("{} or {} arguments", least, most);
     fail_at(
-        name, fmt::format("{} takes {}, got {}", name.text, expected, count));
+        name,
+        fmt::format(
+            "{} takes {}, got {}{}",
+            name.text,
+            expected,
+            count,
+            hint_for_count(function_name(name.text), count)));
   }
   return args;
+}
+
+void Parser::refuse_named_argument() const {
+  if (now().kind != Token::Kind::Name || !ahead(1).is("=")) {
+    return;
+  }
+  const auto name = now().text;
+  const bool axis = name == "axis" || name == "dim" || name == "keepdims";
+  fail_here(
+      axis ? fmt::format(
+                 "no function has an argument '{}'; rows are the last "
+                 "axis",
+                 name)
+           : "arguments have no names; expected a value");
 }
 
 Expr Parser::typed_call(const Token& name) {

@@ -64,6 +64,28 @@ struct Parser::Prefix {
   Expr apply(Expr value, bool number) const;
 };
 
+/// Notes what a value and the operations that it was made of, other than its
+/// operands, were read from: the text from token `first` to here.
+Expr Parser::marked(size_t first, Expr value) const {
+  if (options_.spans == nullptr) {
+    return value;
+  }
+  const Token& last = tokens_[at_ - 1];
+  const size_t offset = tokens_[first].offset;
+  const Span span{offset, last.offset + last.text.size() - offset};
+  std::vector<const Node*> made = {value.get()};
+  while (!made.empty()) {
+    const Node* node = made.back();
+    made.pop_back();
+    if (!node->args.empty() && options_.spans->emplace(node, span).second) {
+      for (const Expr& arg : node->args) {
+        made.push_back(arg.get());
+      }
+    }
+  }
+  return value;
+}
+
 Expr Parser::expression() {
   if (++depth_ > kMaxFormulaDepth) {
     fail_here(fmt::format(
@@ -71,18 +93,21 @@ Expr Parser::expression() {
         "'let'",
         kMaxFormulaDepth));
   }
+  const size_t first = at_;
   Expr value = binary(1);
   if (accept("?")) {
     Expr yes = expression();
     expect(":", "of 'condition ? a : b'");
     Expr no = expression();
-    value = select(std::move(value), std::move(yes), std::move(no));
+    value =
+        marked(first, select(std::move(value), std::move(yes), std::move(no)));
   }
   --depth_;
   return value;
 }
 
 Expr Parser::binary(int least) {
+  const size_t first = at_;
   Expr left = prefixed();
   bool compared = false;
   while (const BinaryOperator* op = find_binary(now())) {
@@ -98,6 +123,7 @@ Expr Parser::binary(int least) {
     Expr right = binary(op->precedence + 1);
     left = op->swapped ? make(op->op, {std::move(right), std::move(left)})
                        : make(op->op, {std::move(left), std::move(right)});
+    left = marked(first, std::move(left));
   }
   return left;
 }
@@ -119,6 +145,7 @@ std::optional<Parser::Prefix> Parser::prefix() {
 }
 
 Expr Parser::prefixed() {
+  const size_t first = at_;
   std::vector<Prefix> prefixes;
   while (auto next = prefix()) {
     prefixes.push_back(*next);
@@ -133,7 +160,7 @@ Expr Parser::prefixed() {
     number = false;
     prefixes.pop_back();
   }
-  return value;
+  return at_ > first + 1 ? marked(first, std::move(value)) : value;
 }
 
 Expr Parser::Prefix::apply(Expr value, bool number) const {
@@ -200,7 +227,8 @@ Expr Parser::named() {
         "as_type reads the bits of a number, which a formula cannot; to "
         "convert the number write (float)x");
   }
-  return now().is("(") ? call(name, metal) : variable(name);
+  const size_t first = at_ - 1;
+  return now().is("(") ? marked(first, call(name, metal)) : variable(name);
 }
 
 Expr Parser::static_cast_call() {
@@ -246,16 +274,20 @@ Expr Parser::variable(const Token& token) {
     fail_at(
         token, fmt::format("'{}' is a function; write {}(...)", name, name));
   }
+  if (name == "if") {
+    fail_at(token, "a formula has no 'if'; write condition ? a : b");
+  }
   auto known = known_names();
   // Among very many the search would cost more than it helps.
   const bool hint = name.size() > 1 && known.size() <= 256;
   fail_at(
       token,
       fmt::format(
-          "unknown name '{}'; known are {}.{}",
+          "unknown name '{}'; known are {}.{}{}",
           name,
           known.empty() ? "none" : list(known),
-          hint ? did_you_mean(name, known) : ""));
+          hint ? did_you_mean(name, known) : "",
+          options_.unknown_name));
 }
 
 } // namespace zmlx::lang::parse_detail

@@ -97,7 +97,10 @@ constexpr Function kFunctions[] = {
     one("sinh", [](const Args& a) { return sinh(a[0]); }),
     one("cosh", [](const Args& a) { return cosh(a[0]); }),
     {"fmod", 2, 2, [](const Args& a) { return fmod(a[0], a[1]); }},
-    {"mix", 3, 3, [](const Args& a) { return a[0] + (a[1] - a[0]) * a[2]; }},
+    {"mix", 3, 3, [](const Args& a) {
+       const Expr low = real(beside(a[0], a[2]));
+       return low + (a[1] - low) * a[2];
+     }},
     {"step", 2, 2, [](const Args& a) { return select(a[1] < a[0], 0.0, 1.0); }},
     one("tan", [](const Args& a) { return tan(a[0]); }),
     one("exp10", [](const Args& a) { return pow(10.0, a[0]); }),

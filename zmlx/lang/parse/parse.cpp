@@ -108,6 +108,14 @@ std::vector<NamedValue> parse_definitions(
   return Parser(source, inputs, options).definitions();
 }
 
+void fail_formula(
+    std::string_view text,
+    const std::string& name,
+    Span where,
+    std::string_view message) {
+  Source(text, name).fail(where.offset, where.length, message);
+}
+
 std::vector<Input> formula_inputs(
     const std::vector<std::string>& arrays,
     const std::vector<std::string>& scalars) {

@@ -214,6 +214,8 @@ void Parser::end_of_value() {
   std::string hint;
   if (token.text == "and" || token.text == "or") {
     hint = token.text == "and" ? "; write '&&'" : "; write '||'";
+  } else if (token.text == "if") {
+    hint = "; write condition ? a : b";
   } else if (
       token.kind == Kind::Name || token.kind == Kind::Number || token.is("(")) {
     hint = "; to multiply write '*'";

@@ -52,6 +52,7 @@ class Parser {
   std::optional<std::optional<Type>> declared_type();
 
   // Expressions.
+  Expr marked(size_t first, Expr value) const;
   struct Prefix;
   Expr expression();
   Expr binary(int least);
@@ -66,6 +67,7 @@ class Parser {
   Expr call(const Token& name, bool metal);
   Expr special_call(const Token& name, std::string_view called);
   [[noreturn]] void unknown_function(const Token& name) const;
+  void refuse_named_argument() const;
   Args arguments(const Token& name, int least, int most);
   Args
   arguments_after(const Token& name, const Token& open, int least, int most);

@@ -203,8 +203,9 @@ class Tokenizer {
         at_,
         1,
         fmt::format(
-            "the character {} has no place in a formula",
-            shown ? fmt::format("'{}'", rest[0]) : code_point(rest)));
+            "the character {} has no place in a formula{}",
+            shown ? fmt::format("'{}'", rest[0]) : code_point(rest),
+            rest[0] == '[' ? "; for element i of a row write pick(x, i)" : ""));
   }
 
   // "U+03B1", or "0xFF" for a byte that starts no character.

@@ -49,15 +49,22 @@ void prune(lang::RowProgram& row) {
 
 } // namespace
 
-lang::Program without_row_sums(const lang::Program& program) {
+lang::Program with_stores(
+    const lang::Program& program,
+    const std::function<bool(const lang::Store&)>& wanted) {
   lang::Program result = program;
   for (auto& pass : result.row.passes) {
-    std::erase_if(pass.stores, [](const lang::Store& store) {
-      return store.into == Into::Row;
-    });
+    std::erase_if(
+        pass.stores, [&](const lang::Store& store) { return !wanted(store); });
   }
   prune(result.row);
   return result;
+}
+
+lang::Program without_row_sums(const lang::Program& program) {
+  return with_stores(program, [](const lang::Store& store) {
+    return store.into != Into::Row;
+  });
 }
 
 std::vector<RowSumGroup> row_sum_groups(const lang::Program& program) {

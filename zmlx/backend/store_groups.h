@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "zmlx/lang/program.h"
@@ -23,6 +24,11 @@ struct RowSumGroup {
 /// The program without its Into::Row stores and what only they need; it has no
 /// passes where nothing else is stored.
 lang::Program without_row_sums(const lang::Program& program);
+
+/// The program with some of its stores, by output, and what they need.
+lang::Program with_stores(
+    const lang::Program& program,
+    const std::function<bool(const lang::Store&)>& wanted);
 
 /// One group for each register that names rows.
 std::vector<RowSumGroup> row_sum_groups(const lang::Program& program);

@@ -13,6 +13,11 @@ target_sources(zmlx PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILE
 install(TARGETS zmlx EXPORT zmlxTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
+if(TARGET zmlx_cuda)
+  set_target_properties(zmlx_cuda PROPERTIES INSTALL_RPATH $<TARGET_FILE_DIR:mlx>)
+  install(TARGETS zmlx_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}) # libzmlx looks for it in its own folder
+endif()
+
 if(TARGET zmlx_cli)
   set_target_properties(zmlx_cli PROPERTIES INSTALL_RPATH $<TARGET_FILE_DIR:mlx>)
   install(TARGETS zmlx_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -5,7 +5,7 @@ The `zmlx_layer` lines of CMakeLists.txt are the one source of truth. Fails, wit
 
 - an include of a room that is not among the includer's own DEPENDS and theirs;
 - an MLX header in a room that does not say MLX;
-- MLX headers other than <mlx/mlx.h> in more than four files of zmlx/;
+- MLX headers other than <mlx/mlx.h> in more than five files of zmlx/;
 - getenv anywhere but in zmlx/base/settings.cpp.
 
 Usage: tools/check_layers.py [ROOT]
@@ -15,7 +15,7 @@ import re
 import sys
 from pathlib import Path
 
-MOST_FILES_WITH_INNER_MLX_HEADERS = 4
+MOST_FILES_WITH_INNER_MLX_HEADERS = 5
 THE_GETENV = "zmlx/base/settings.cpp"
 
 LAYER = re.compile(r"^\s*zmlx_layer\(\s*(\w+)([^)]*)\)", re.MULTILINE)

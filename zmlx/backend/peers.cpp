@@ -1,6 +1,7 @@
 #include <map>
 
 #include "zmlx/backend/backend.h"
+#include "zmlx/backend/plugin.h"
 #include "zmlx/base/errors.h"
 
 namespace zmlx::backend {
@@ -16,7 +17,10 @@ std::map<mx::Device, const Peer*>& peers() {
 
 const Peer* find_peer(mx::Device device) {
   const auto found = peers().find(device);
-  return found == peers().end() ? nullptr : found->second;
+  if (found != peers().end()) {
+    return found->second;
+  }
+  return device == mx::Device(mx::Device::gpu, 0) ? cuda_peer() : nullptr;
 }
 
 PeerFacts peer_facts(mx::Device device) {

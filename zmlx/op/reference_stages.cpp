@@ -107,6 +107,12 @@ mx::array times_weight(
     const std::vector<mx::array>& inputs,
     mx::Dtype compute,
     mx::Stream s) {
+  const auto& codes = inputs.at(lang::parts_of(weight)[0]);
+  if (codes.size() == 0) { // MLX's CUDA divides by zero where it unpacks none
+    auto shape = row.shape();
+    shape.back() = codes.shape(-2);
+    return mx::zeros(shape, compute, s);
+  }
   const auto w = mx::swapaxes(unpacked(weight, inputs, compute, s), -1, -2, s);
   if (weight.experts < 0) {
     return mx::matmul(row, w, s);
@@ -114,9 +120,6 @@ mx::array times_weight(
   const int count = w.shape(0), width = w.shape(1), places = w.shape(2);
   auto shape = row.shape();
   shape.back() = places;
-  if (count == 0) {
-    return mx::zeros(shape, compute, s);
-  }
   const auto& experts = inputs.at(weight.experts);
   const auto at = row_numbers(mx::expand_dims(experts, -1, s), row.shape(), s);
   const auto inside = is_inside(at, count, s);

@@ -1,6 +1,7 @@
 // Every kernel of the catalogue in every type, case and layout against the
-// reference in float64, and its gradients (zmlx/lab/check.h), on the CPU or on
-// the test peer. Names no kernel: a new one is covered as soon as it registers.
+// reference in float64, and its gradients (zmlx/lab/check.h), on the CPU, on
+// the test peer, or on a GPU (--on-gpu). Names no kernel: a new one is covered
+// as soon as it registers.
 
 #include <gtest/gtest.h>
 
@@ -32,7 +33,7 @@ class PrintCounts : public testing::Environment {
     std::printf(
         "conformance: %s: %d kernels, %d cases, %lld comparisons, %lld "
         "values\n",
-        test_peer::on_test_peer() ? "test peer" : "cpu",
+        test_peer::chosen_name(),
         c.kernels,
         c.cases,
         static_cast<long long>(c.comparisons),
@@ -42,11 +43,15 @@ class PrintCounts : public testing::Environment {
 const auto* const kPrintCounts =
     testing::AddGlobalTestEnvironment(new PrintCounts);
 
-// The test peer refuses some programs, which then run as MLX operations: that
-// is right, and what they compute is checked all the same.
+// Peers other than the CPU's refuse some programs, which then run as MLX
+// operations: that is right, and what they compute is checked all the same.
 bool is_refusal(const CheckFailure& failure) {
-  return test_peer::on_test_peer() && failure.check == Check::fallback &&
-      failure.what.find("the test peer takes no") != std::string::npos;
+  const auto says = [&](const char* words) {
+    return failure.what.find(words) != std::string::npos;
+  };
+  return failure.check == Check::fallback &&
+      ((test_peer::on_test_peer() && says("the test peer takes no")) ||
+       says("on CUDA"));
 }
 
 class Conformance : public testing::TestWithParam<const op::Op*> {};

@@ -336,19 +336,21 @@ KernelCheck check_kernel(
 
 std::vector<KernelCheck> check_kernels(
     const std::vector<const op::Op*>& kernels,
-    const CheckProgress& progress) {
+    const CheckProgress& progress,
+    mx::StreamOrDevice stream) {
   int total = 0, done = 0;
   for (const auto* kernel : kernels) {
     total += static_cast<int>(kernel->define().listed_cases().size());
   }
   std::vector<KernelCheck> results;
   for (const auto* kernel : kernels) {
-    results.push_back(check_kernel(*kernel, [&](const lang::Case&) {
+    const auto before_case = [&](const lang::Case&) {
       if (progress) {
         progress(kernel->name(), done, total);
       }
       ++done;
-    }));
+    };
+    results.push_back(check_kernel(*kernel, before_case, stream));
   }
   return results;
 }

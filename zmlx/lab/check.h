@@ -99,6 +99,7 @@ using CheckProgress =
 
 ZMLX_API std::vector<KernelCheck> check_kernels(
     const std::vector<const op::Op*>& kernels,
-    const CheckProgress& progress = {});
+    const CheckProgress& progress = {},
+    mx::StreamOrDevice stream = {});
 
 } // namespace zmlx::lab

@@ -80,7 +80,7 @@ class Bench {
     View out = view(type, rows_, settings.width);
     const auto shapes = lang::infer_shapes(
         body, std::vector(formula.inputs, lang::Shape{rows_, settings.width}));
-    if (shapes[0] != out.shape) { // one element a row
+    if (shapes[0] != out.shape) { // one element per row
       out.shape = shapes[0];
       out.strides.resize(out.shape.size());
     }

@@ -34,7 +34,7 @@ def ours(options):
 
 
 def theirs(model, prompt, tokens):
-    """The tokens, and how many a second after the first."""
+    """The tokens, and how many per second after the first."""
     out = []
     for token, _ in generate_step(mx.array(prompt), model, max_tokens=tokens):
         if not out:

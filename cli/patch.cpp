@@ -43,8 +43,8 @@ std::string list_text() {
   return table.to_string() + "\n" + folds.to_string();
 }
 
-/// One line a kernel, a number for each launch: kernels that share a number run
-/// at the same time.
+/// One line per kernel, a number for each launch: kernels that share a number
+/// run at the same time.
 std::string plan_text(const Report& report) {
   Table table(
       {{"launch", Table::Align::right},

@@ -8,7 +8,7 @@
 namespace zmlx::cli {
 
 /// One line that says how far a work of many bytes, or other units, is: item,
-/// share, rate and time left. Drawn at most ten times a second, only where
+/// share, rate and time left. Drawn at most ten times per second, only where
 /// `file` is a terminal, and gone when the object is.
 class Progress {
  public:

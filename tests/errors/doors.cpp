@@ -132,7 +132,7 @@ TEST(DoorErrors, Calls) {
       {[&] { elementwise("pick(x, x)")(x); },
        R"(formula: pick(x, place): expected an integer, got float32)"},
       {[&] { elementwise("random(x)")(ids); },
-       R"(formula: random: the seed must be one a row, and varies along the row)"},
+       R"(formula: random: the seed must be one per row, and varies along the row)"},
       {[&] { elementwise("random(0.5) + x")(ids); },
        R"(formula: random(seed): expected an integer, got float32)"},
       {[&] {
@@ -158,7 +158,7 @@ TEST(DoorErrors, Calls) {
          elementwise("take(t, i) + i", {.inputs = {"t", "i"}})(
              x, mx::array({0, 1, 1}));
        },
-       R"(formula: take: the row must be one a row, and varies along the row)"},
+       R"(formula: take: the row must be one per row, and varies along the row)"},
       {[&] { elementwise("top_values(x, 9)")(x); },
        R"(formula: top_values: expected 1 to 3 of rows of 3, got k = 9)"},
       {[&] { elementwise("sum(x)")(mx::array(1.f)); },
@@ -253,7 +253,7 @@ TEST(DoorErrors, Reduce) {
       {loop({.init = "0", .update = "acc + v", .finalize = "D"}),
        R"(reduce, finalize: 'D' never reads acc, the result of the loop)"},
       {loop({.init = "0", .update = "acc + v", .finalize = "acc * index()"}),
-       R"(reduce, finalize: 'acc * index()' varies along the row; expected one value a row)"},
+       R"(reduce, finalize: 'acc * index()' varies along the row; expected one value per row)"},
       {loop(
            {.init = "0", .update = "acc + v", .finalize = "p = acc; q = acc;"}),
        R"(reduce, finalize: expected one value, got 2 outputs)"},

@@ -169,7 +169,7 @@ class Interpreter {
     for (const Node* node : lang::postorder(roots)) {
       done_.emplace(node, visit(*node));
     }
-    const auto short_ones = lang::one_a_row(body_);
+    const auto short_ones = lang::one_per_row(body_);
     std::vector<Values> result;
     for (size_t i = 0; i < body_.outputs.size(); ++i) {
       result.push_back(output(body_.outputs[i], short_ones[i]));
@@ -588,7 +588,7 @@ class Interpreter {
 
   // --- outputs ---------------------------------------------------------------
 
-  Values output(const lang::Output& output, bool one_a_row) const {
+  Values output(const lang::Output& output, bool one_per_row) const {
     const Values v = concrete(done_.at(output.value.get()));
     if (output.into) {
       const Values row =
@@ -602,11 +602,11 @@ class Interpreter {
     if (output.sum_like >= 0) {
       const auto& to = places_.of_input(output.sum_like);
       return summed(v, output_size(output), [&](size_t i) {
-        const bool counts = !one_a_row || i % places_.width() == 0;
+        const bool counts = !one_per_row || i % places_.width() == 0;
         return counts ? std::optional(to[i]) : std::optional<size_t>();
       });
     }
-    if (!one_a_row) {
+    if (!one_per_row) {
       return v;
     }
     Values result{.type = v.type};

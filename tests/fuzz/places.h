@@ -25,7 +25,7 @@ class Places {
     return width_ == 0 ? 0 : count_ / width_;
   }
 
-  /// The element of an input that broadcasts, one a place; of an input with
+  /// The element of an input that broadcasts, one per place; of an input with
   /// rows of its own (a Row, a Table) the first of its row.
   const std::vector<size_t>& of_input(int input) const {
     return elements_.at(input);

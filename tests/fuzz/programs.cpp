@@ -274,7 +274,7 @@ std::string_view name_of(Role role) {
     case Role::Scalar:
       return ", a scalar";
     case Role::EachRow:
-      return ", one a row";
+      return ", one per row";
     case Role::Row:
       return ", rows of its own";
     case Role::Table:

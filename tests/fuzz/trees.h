@@ -12,7 +12,7 @@ struct Leaves {
   std::vector<lang::Expr> reals; // inputs with floats
   std::vector<lang::Expr> wholes; // with integers
   std::vector<lang::Expr> truths; // bools
-  std::vector<lang::Expr> row_numbers; // integers, one a row
+  std::vector<lang::Expr> row_numbers; // integers, one per row
   std::vector<lang::Expr> full_rows; // inputs that pick may read at any place
   std::vector<lang::Expr> rows; // and at places below `common`
   std::vector<lang::Expr> tables;

@@ -153,8 +153,8 @@ TEST(Derive, ANumberCountsAtEveryPlaceOfTheRow) {
       }),
       {0},
       nullptr);
-  // A row's share is a sum over its places, and a number's is one a row.
-  EXPECT_EQ(one_a_row(*gradient), std::vector<bool>{true});
+  // A row's share is a sum over its places, and a number's is one per row.
+  EXPECT_EQ(one_per_row(*gradient), std::vector<bool>{true});
   bool sums = false;
   for_each_node(roots(*gradient), [&](const Node& node) {
     sums = sums || node.op == Op::Sum;

@@ -152,7 +152,7 @@ TEST(InferShapes, Rows) {
   EXPECT_EQ(
       infer_shapes(row, {{2, 5, 7}, {7}}),
       (Shapes{{2, 5}, {2, 5, 7}, {2, 5}, {2, 5, 7}}));
-  EXPECT_EQ(one_a_row(row), (std::vector<bool>{true, false, true, false}));
+  EXPECT_EQ(one_per_row(row), (std::vector<bool>{true, false, true, false}));
   EXPECT_NE(
       message_of([&] {
         infer_shapes(row, {{}, {}});

@@ -150,7 +150,7 @@ inline std::vector<Row> run(
     }
     for (const Store& store : pass.stores) {
       outputs[store.output] =
-          store.one_a_row ? Row{values[store.value][0]} : values[store.value];
+          store.one_per_row ? Row{values[store.value][0]} : values[store.value];
     }
   }
   return outputs;

@@ -215,7 +215,7 @@ TEST(Schedule, ReductionsOfOneDepthShareAPass) {
   EXPECT_EQ(p.row.passes[1].reductions.size(), 1u);
   EXPECT_EQ(p.row.slots, 4);
   ASSERT_EQ(p.row.passes[2].stores.size(), 1u);
-  EXPECT_TRUE(p.row.passes[2].stores[0].one_a_row);
+  EXPECT_TRUE(p.row.passes[2].stores[0].one_per_row);
 }
 
 TEST(Schedule, StoresWaitForTheLastReadOfTheRow) {
@@ -228,7 +228,7 @@ TEST(Schedule, StoresWaitForTheLastReadOfTheRow) {
   p = lowered("e = exp(x); t = sum(exp(x))", {Type::F32});
   ASSERT_EQ(p.row.passes.size(), 2u);
   EXPECT_EQ(p.row.passes[0].stores.size(), 1u);
-  EXPECT_TRUE(p.row.passes[1].stores[0].one_a_row);
+  EXPECT_TRUE(p.row.passes[1].stores[0].one_per_row);
 }
 
 TEST(Schedule, Stages) {
@@ -247,13 +247,13 @@ TEST(Schedule, NumbersFillTheirRow) {
   Program p = lowered(
       "a = x; b = s * 2; c = sum(x); d = y * 0 + 1",
       {Type::F32, Type::F32, Type::F32});
-  std::vector<bool> one_a_row(4);
+  std::vector<bool> one_per_row(4);
   for (const Pass& pass : p.row.passes) {
     for (const Store& store : pass.stores) {
-      one_a_row[store.output] = store.one_a_row;
+      one_per_row[store.output] = store.one_per_row;
     }
   }
-  EXPECT_EQ(one_a_row, (std::vector<bool>{false, false, true, false}));
+  EXPECT_EQ(one_per_row, (std::vector<bool>{false, false, true, false}));
 }
 
 TEST(Product, WhatHasNoStage) {

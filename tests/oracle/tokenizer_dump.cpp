@@ -1,4 +1,5 @@
-// tokenizer_dump MODEL [--special]: reads JSON strings, one a line, and writes
+// tokenizer_dump MODEL [--special]: reads JSON strings, one per line, and
+// writes
 // {"ids": [...], "text": decode(ids)} a line. --special adds what the model
 // puts around a text. tools/tokenizer_oracle.py compares.
 #include <cstring>

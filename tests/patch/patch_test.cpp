@@ -694,7 +694,7 @@ TEST(Patch, WrongUseIsRefusedAndLosesNothing) {
 
 TEST(Patch, UnpatchedGivesItsMemoryBack) {
   auto model = make({.layers = 4});
-  patch_here(model); // what is made once a process is made
+  patch_here(model); // what is made once per process is made
   auto before = mx::get_active_memory();
   auto patched = patch_here(model);
   auto state = patched->new_state(128);

@@ -15,7 +15,7 @@ void PassRunner::store(
       write(to.type, value.get<decltype(zero)>(place), at);
     });
   };
-  if (!store.one_a_row) {
+  if (!store.one_per_row) {
     const Walk walk(to, space_);
     for (int64_t place = 0; place < width(); ++place) {
       set(place, walk.at(row, place));
@@ -75,7 +75,7 @@ void PassRunner::add(
       });
     }
   };
-  if (store.one_a_row) {
+  if (store.one_per_row) {
     return put(0, Walk(sums, row_space()).offset(row));
   }
   const Walk walk(sums, space_);

@@ -69,7 +69,7 @@ enum class Reads : uint8_t {
 };
 
 /// What a launch does to the memory it is bound to, from which sequences derive
-/// their order: inputs are read as `inputs` says, one entry an input; all
+/// their order: inputs are read as `inputs` says, one entry per input; all
 /// outputs are written, none before the launches are done that read or write
 /// the same memory.
 struct Effects {

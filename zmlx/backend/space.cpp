@@ -15,7 +15,7 @@ lang::Shape find_space(
   lang::Shape space = lang::meeting_space(program.space, program.roles, shapes);
   for (const auto& pass : program.row.passes) {
     for (const auto& store : pass.stores) {
-      if (store.output >= 0 && !store.one_a_row &&
+      if (store.output >= 0 && !store.one_per_row &&
           store.into == lang::Into::Place) {
         space = lang::broadcast(space, outputs[store.output].shape);
       }
@@ -37,7 +37,7 @@ std::vector<bool> find_sums(
     for (const auto& store : pass.stores) {
       sums[store.output] = store.into == lang::Into::Sum &&
           lang::count(outputs[store.output].shape) !=
-              lang::count(store.one_a_row ? rows : space);
+              lang::count(store.one_per_row ? rows : space);
     }
   }
   return sums;

@@ -9,7 +9,7 @@ namespace zmlx::backend {
 
 /// The space of places that a map, a row or a top-k program runs over: the
 /// shape to which its inputs broadcast (Program::roles, Program::space), and
-/// the outputs that have one element a place.
+/// the outputs that have one element per place.
 lang::Shape find_space(
     const lang::Program& program,
     std::span<const View> inputs,

@@ -110,7 +110,7 @@ bool places_apart(const lang::Program& program) {
       std::none_of(
              passes[0].stores.begin(),
              passes[0].stores.end(),
-             [](const lang::Store& s) { return s.one_a_row; });
+             [](const lang::Store& s) { return s.one_per_row; });
 }
 
 } // namespace zmlx::backend

@@ -37,7 +37,7 @@ std::vector<RowSumGroup> row_sum_groups(const lang::Program& program);
 std::vector<bool> needed_registers(const lang::Pass& pass);
 
 /// Whether the places of a row may be run in any order and on any thread: no
-/// reduction, no running sum, and no store of one value a row.
+/// reduction, no running sum, and no store of one value per row.
 bool places_apart(const lang::Program& program);
 
 } // namespace zmlx::backend

@@ -234,7 +234,7 @@ std::optional<std::vector<Expr>> add_producer(
 }
 
 bool makes_whole_rows(const Node& node) {
-  const auto short_ones = lang::one_a_row(node.body);
+  const auto short_ones = lang::one_per_row(node.body);
   return node.body.space.empty() &&
       std::find(short_ones.begin(), short_ones.end(), true) == short_ones.end();
 }

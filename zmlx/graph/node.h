@@ -78,7 +78,7 @@ struct Node {
   Kind kind;
   std::string name; // "token"; a weight's name; a kernel's name; "FFT"
   std::vector<Result> results;
-  std::vector<Operand> operands; // Kernel, Foreign: one an input
+  std::vector<Operand> operands; // Kernel, Foreign: one per input
   lang::Body body; // Kernel
   std::optional<mx::array> array; // Placeholder, Constant
   std::optional<Slot> slot; // Placeholder of a step
@@ -121,7 +121,7 @@ ZMLX_API const lang::Shape& storage_shape(const Graph& graph, Ref ref);
 /// The value whose storage `ref` shares: the start of its chain of targets.
 ZMLX_API Ref storage_of(const Graph& graph, Ref ref);
 
-/// The types that a node reads, one an operand.
+/// The types that a node reads, one per operand.
 ZMLX_API std::vector<lang::Type> operand_types(
     const Graph& graph,
     const Node& node);

@@ -18,7 +18,7 @@ namespace mx = mlx::core;
 
 /// What the memory gives, measured in the same run as the kernels.
 struct Roofs {
-  double triad = 0; // bytes a second
+  double triad = 0; // bytes per second
   double read = 0;
   int threads = 0;
 };

@@ -20,7 +20,7 @@ struct BenchRun {
   std::vector<KernelBench> kernels;
 };
 
-/// A row a kernel; what was left out and why below it.
+/// A row per kernel; what was left out and why below it.
 ZMLX_API std::string
 bench_table(const BenchRun& run, int width = 0, bool color = false);
 

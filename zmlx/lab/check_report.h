@@ -11,7 +11,7 @@
 /// What a check found, for people and programs.
 namespace zmlx::lab {
 
-/// A row a kernel, then the gradients that are no kernels, the failures, and
+/// A row per kernel, then the gradients that are no kernels, the failures, and
 /// the counts. `width` and `color` as Table::Layout.
 ZMLX_API std::string check_table(
     const std::vector<KernelCheck>& results,

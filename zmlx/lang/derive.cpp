@@ -11,8 +11,8 @@
 namespace zmlx::lang {
 namespace {
 
-/// What flows back to a value, in two parts: at each place, and once a row for
-/// values that are the same along it.
+/// What flows back to a value, in two parts: at each place, and once per row
+/// for values that are the same along it.
 struct Cotangent {
   std::optional<Expr> place;
   std::optional<Expr> row;
@@ -56,7 +56,7 @@ class Derivation {
       : body_(body),
         cotangent_inputs_(with_cotangents(body)),
         expressions_(expressions_of(roots(body))),
-        one_a_row_(one_a_row(body)) {
+        one_per_row_(one_per_row(body)) {
     nodes_ = postorder(roots(body));
     const auto found = variations(body, nodes_);
     for (size_t i = 0; i < nodes_.size(); ++i) {
@@ -116,13 +116,13 @@ class Derivation {
     }
     const Node* root = output.value.get();
     if (needed_.at(root)) {
-      give(root, c, one_a_row_[i]);
+      give(root, c, one_per_row_[i]);
     }
   }
 
-  void give(const Node* to, const Expr& c, bool once_a_row) {
+  void give(const Node* to, const Expr& c, bool once_per_row) {
     Terms& terms = terms_[to];
-    (once_a_row ? terms.row : terms.place).push_back(c);
+    (once_per_row ? terms.row : terms.place).push_back(c);
   }
 
   Cotangent cotangent_of(const Node* node) {
@@ -223,7 +223,7 @@ class Derivation {
     }
     const bool uniform = !varies_.at(&node);
     if (uniform && knows_row_) {
-      // Summed here, what follows is done once a row.
+      // Summed here, what follows is done once per row.
       c = {{}, total(c)};
     }
     const bool spreads = is_reduction(node.op); // from the row to its places
@@ -231,8 +231,11 @@ class Derivation {
         (!c.row || pass_on(node, *c.row, uniform && !spreads, why));
   }
 
-  bool
-  pass_on(const Node& node, const Expr& c, bool once_a_row, std::string* why) {
+  bool pass_on(
+      const Node& node,
+      const Expr& c,
+      bool once_per_row,
+      std::string* why) {
     const Operation& facts = operation(node.op);
     if (!facts.differentiable) {
       *why = fmt::format("{} has no derivative here", facts.name);
@@ -244,7 +247,7 @@ class Derivation {
     }
     for (const auto& [i, e] : flow.given()) {
       if (needed_.at(node.args[i].get())) {
-        give(node.args[i].get(), e, once_a_row);
+        give(node.args[i].get(), e, once_per_row);
       }
     }
     return true;
@@ -320,7 +323,7 @@ class Derivation {
   const Body& body_;
   std::vector<Input> cotangent_inputs_;
   Expressions expressions_;
-  std::vector<bool> one_a_row_;
+  std::vector<bool> one_per_row_;
   std::vector<const Node*> nodes_;
   bool knows_row_ = false; // there are rows, with at least one axis
   std::unordered_map<const Node*, bool> varies_;
@@ -329,7 +332,7 @@ class Derivation {
   std::map<int, RowSum> rows_; // of tables
 };
 
-Role cotangent_role(const Body& body, const Output& output, bool one_a_row) {
+Role cotangent_role(const Body& body, const Output& output, bool one_per_row) {
   if (output.into) {
     return Role::Table;
   }
@@ -340,14 +343,14 @@ Role cotangent_role(const Body& body, const Output& output, bool one_a_row) {
   if (op == Op::TopValues || op == Op::TopPlaces) {
     return Role::Row;
   }
-  return one_a_row ? Role::EachRow : Role::Element;
+  return one_per_row ? Role::EachRow : Role::Element;
 }
 
 } // namespace
 
 std::vector<Input> with_cotangents(const Body& body) {
   std::vector<Input> inputs = body.inputs;
-  const auto short_ones = one_a_row(body);
+  const auto short_ones = one_per_row(body);
   for (size_t i = 0; i < body.outputs.size(); ++i) {
     std::string name = "d_" + body.outputs[i].name;
     const auto taken = [&](const Input& other) { return other.name == name; };

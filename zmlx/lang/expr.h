@@ -72,7 +72,7 @@ enum class Op : uint8_t {
   NotEqual,
   // Three operands.
   Select, // args[0] ? args[1] : args[2]
-  // Along the last axis. A reduction gives one value a row; its operand is
+  // Along the last axis. A reduction gives one value per row; its operand is
   // evaluated at every place of the row.
   Sum,
   Prod,
@@ -269,7 +269,7 @@ inline Expr stop_gradient(Expr x) { return make(Op::Stop, {std::move(x)}); }
 /// space: the same bits on every device and for every layout. Source: Salmon
 /// et al., "Parallel random numbers: as easy as 1, 2, 3", 2011.
 inline Expr random(Expr seed) { return make(Op::Random, {std::move(seed)}); }
-/// Row `row` (an integer, one a row) of a table: (rows..., D), its leading axes
+/// Row `row` (an integer, one per row) of a table: (rows..., D), its leading axes
 /// counted as one. 0 outside the table.
 inline Expr take(Expr table, Expr row) { return make(Op::Take, {std::move(table), std::move(row)}); }
 /// 0 outside the row.

@@ -13,7 +13,7 @@
 #include "zmlx/export.h"
 #include "zmlx/lang/type.h"
 
-/// How the numbers of weight matrices are stored: one row a format. What a
+/// How the numbers of weight matrices are stored: one row per format. What a
 /// format is follows from its row alone: the inputs of a kernel, their shapes
 /// and types, formulas and dumps, the reference, the cases of conformance, and
 /// a slow product on the CPU. A device adds one struct for each format that it
@@ -52,8 +52,8 @@ static_assert(lists_all_members<Weight>);
 enum class PartUse : uint8_t {
   Numbers, // (M, K): the numbers themselves
   Codes, // (M, K * bits / 32) uint32: a row is a little-endian stream of codes
-  Scales, // (M, K / group_size): one a group
-  Biases, // (M, K / group_size): one a group
+  Scales, // (M, K / group_size): one per group
+  Biases, // (M, K / group_size): one per group
 };
 
 struct FormatPart {

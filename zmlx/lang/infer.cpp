@@ -225,7 +225,7 @@ class ShapeInference {
           "0-d arrays",
           names());
     }
-    std::vector<bool> short_one = one_a_row(body_);
+    std::vector<bool> short_one = one_per_row(body_);
     std::vector<Shape> result;
     for (size_t i = 0; i < body_.outputs.size(); ++i) {
       result.push_back(output_shape(body_.outputs[i], shape, short_one[i]));
@@ -233,7 +233,8 @@ class ShapeInference {
     return result;
   }
 
-  Shape output_shape(const Output& output, Shape space, bool one_a_row) const {
+  Shape output_shape(const Output& output, Shape space, bool one_per_row)
+      const {
     if (output.sum_like >= 0) {
       return inputs_.at(output.sum_like);
     }
@@ -254,7 +255,7 @@ class ShapeInference {
       }
       space.back() = k;
     }
-    if (one_a_row) {
+    if (one_per_row) {
       space.pop_back();
     }
     return space;
@@ -485,7 +486,7 @@ std::vector<Variation> variations(
   return result;
 }
 
-std::vector<bool> one_a_row(const Body& body) {
+std::vector<bool> one_per_row(const Body& body) {
   const auto nodes = postorder(roots(body));
   const auto found = variations(body, nodes);
   std::unordered_map<const Node*, Variation> known;

@@ -18,7 +18,7 @@ namespace zmlx::lang {
 enum class Role : uint8_t {
   Element, // broadcast with the other Element inputs, as MLX does
   Scalar, // 0-d: a run-time number
-  EachRow, // (...): one element a row, meets the others as (..., 1)
+  EachRow, // (...): one element per row, meets the others as (..., 1)
   Row, // read through Pick only: its rows broadcast, its last axis is its own
   Table, // read through Take only: its last axis meets the others
   Whole, // a weight, a cache: read by the body of a stage
@@ -35,7 +35,7 @@ struct Input {
 /// in the order of the places. Rows outside the output are left out (see
 /// backend::Launch::fault for those that an input names).
 struct RowSum {
-  Expr row; // an integer, one a row
+  Expr row; // an integer, one per row
   int like = -1; // the output has the shape of this input ...
   int64_t rows = 0; // ... or where there is none (rows, D)
 };
@@ -55,7 +55,7 @@ struct Output {
   Expr value;
   int like = -1;
   std::optional<Type> fixed;
-  /// One element a place, also where the value is the same along the row.
+  /// One element per place, also where the value is the same along the row.
   bool fills = false;
   /// The output has the shape of this input and is the sum over the axes along
   /// which the input was broadcast, in an order that depends on shapes alone.
@@ -74,7 +74,7 @@ struct AxisLength {
   bool operator==(const AxisLength&) const = default;
 };
 
-/// What a kernel computes: one tree an output over numbered inputs. Outputs of
+/// What a kernel computes: one tree per output over numbered inputs. Outputs of
 /// one body share their loop: equal shapes, except that products of one row may
 /// have any number of places each.
 struct Body {
@@ -110,7 +110,7 @@ struct Fill {
 /// every layout (dense, strided, offset).
 struct Case {
   std::string name; // "rows 33x11008"
-  std::vector<Shape> shapes; // one an input
+  std::vector<Shape> shapes; // one per input
   Attributes attributes = {};
   std::map<std::string, Fill> fills = {}; // by input; before Define::fill
   bool bench = false; // the case that benchmarks scale; see lab/bench_case.h
@@ -240,7 +240,7 @@ class ZMLX_API Kernel {
 /// fit the body (their number, broadcasting, a weight's shape).
 /// - Maps and rows: the broadcast shape of all Element inputs, and of the Row
 ///   inputs with 1 for their last axis; without its last axis for an output
-///   that has one element a row.
+///   that has one element per row.
 /// - Product: the broadcast shape of what the product reads, with the weight's
 ///   rows for its last axis; other Element inputs must broadcast to it.
 /// - Attention: the shape of q. TopValues, TopPlaces: that of the row, with k
@@ -249,11 +249,11 @@ ZMLX_API std::vector<Shape> infer_shapes(
     const Body& body,
     const std::vector<Shape>& inputs);
 
-/// For each output, whether it has one element a row: it depends on a
+/// For each output, whether it has one element per row: it depends on a
 /// reduction, a Pick or an EachRow input, and on nothing else that varies along
 /// the last axis, and does not fill it. An output of numbers and scalars alone
 /// fills its row.
-ZMLX_API std::vector<bool> one_a_row(const Body& body);
+ZMLX_API std::vector<bool> one_per_row(const Body& body);
 
 /// How a value changes from place to place: along the last axis, and from row
 /// to row for a reason other than its element inputs (a reduction, an EachRow

@@ -15,7 +15,7 @@ namespace zmlx::lang {
 enum class OpKind : uint8_t {
   Leaf, // no operands
   Map, // a value at a place from the operands' values at that place
-  Reduction, // one value a row
+  Reduction, // one value per row
   Read, // an element of the array args[0], at the place that args[1] says
   RowToRow, // a row from a row
   Draw, // random bits

@@ -71,9 +71,9 @@ enum class Into : uint8_t {
 struct Store {
   int output;
   uint16_t value; // register; rounded to the output's type when stored
-  /// The output has one element a row (the value is then uniform). Else it has
-  /// one a place, and a uniform value fills the row.
-  bool one_a_row = false;
+  /// The output has one element per row (the value is then uniform). Else it
+  /// has one per place, and a uniform value fills the row.
+  bool one_per_row = false;
   Into into = Into::Place;
   uint16_t row = 0; // Into::Row: a uniform register with an integer
 };

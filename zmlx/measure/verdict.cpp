@@ -17,7 +17,7 @@ void check(const Fidelity& observed) {
   if (observed.kl_patched.size() != n || observed.top1_unpatched.size() != n ||
       observed.top1_patched.size() != n) {
     throw internal_error(
-        "verdict: expected one value a position, got {}, {}, {} and {}",
+        "verdict: expected one value per position, got {}, {}, {} and {}",
         n,
         observed.kl_patched.size(),
         observed.top1_unpatched.size(),

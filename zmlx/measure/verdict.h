@@ -19,7 +19,7 @@ enum class Verdict {
 /// "identical", "faithful", "failed".
 ZMLX_API const char* to_string(Verdict verdict);
 
-/// What was observed, a value a position, teacher-forced on the same tokens.
+/// What was observed, a value per position, teacher-forced on the same tokens.
 /// The four spans have one length; all are empty where no reference was run.
 struct Fidelity {
   std::size_t tokens_total = 0; // greedy tokens compared

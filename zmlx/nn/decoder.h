@@ -19,7 +19,7 @@ struct DecoderShape {
   std::string model_type; // "llama"
   int vocab_size = 0;
   int max_positions = 0; // the context the model was trained for
-  std::vector<KVCacheShape> caches; // one a layer
+  std::vector<KVCacheShape> caches; // one per layer
 };
 
 /// A decoder-only transformer as plain MLX operations. One per `model_type`.

@@ -4,7 +4,7 @@
 
 namespace zmlx::nn {
 
-/// One row a token, as mlx.nn's Embedding and QuantizedEmbedding.
+/// One row per token, as mlx.nn's Embedding and QuantizedEmbedding.
 class Embedding {
  public:
   explicit Embedding(Matrix matrix) : matrix_(std::move(matrix)) {}

@@ -12,7 +12,7 @@ namespace zmlx::nn {
 
 /// What a conversation keeps of the entries that its steps make.
 enum class Keeps : uint8_t {
-  All, // one entry a token: keys and values
+  All, // one entry per token: keys and values
   Window, // the last `window` entries, entry p at place p % window
   Latest, // one entry, which each step makes anew: a recurrent state
 };

@@ -24,7 +24,7 @@ struct Formula {
   std::vector<std::string> inputs = {"x"}; // arrays, in the order of the call
   std::vector<std::string> scalars = {}; // run-time numbers, after the arrays
   std::string name = "formula"; // in messages and reports
-  /// In place of those that are derived: one an array, or by name. Formulas
+  /// In place of those that are derived: one per array, or by name. Formulas
   /// over the inputs and the cotangent `g` of the only output; of several
   /// outputs `g_` and the output's name. Values have their names here too.
   std::vector<Gradient> gradients = {};

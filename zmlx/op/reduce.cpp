@@ -67,9 +67,9 @@ BoundOp reduce(const Reduce& parts) {
         parts.finalize);
   }
   auto body = body_of(value, false);
-  if (!lang::one_a_row(body)[0]) {
+  if (!lang::one_per_row(body)[0]) {
     throw user_error(
-        "{}, finalize: '{}' varies along the row; expected one value a row",
+        "{}, finalize: '{}' varies along the row; expected one value per row",
         who,
         parts.finalize);
   }

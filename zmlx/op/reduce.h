@@ -20,8 +20,8 @@ struct Reduce {
   std::string name = ""; // in messages and reports
 };
 
-/// One value a row, (..., D) -> (...), as a kernel from text (lang/parse.h); D
-/// is the length of the row in each part.
+/// One value per row, (..., D) -> (...), as a kernel from text (lang/parse.h);
+/// D is the length of the row in each part.
 ///
 ///   auto total = zmlx::reduce({.init = "0", .update = "acc + v"});
 ///   auto rms = zmlx::reduce({.init = "0",
@@ -48,7 +48,7 @@ struct MapReduce {
   std::string name = "";
 };
 
-/// Two reductions of the row, then a value a place: (..., D) -> (..., D).
+/// Two reductions of the row, then a value per place: (..., D) -> (..., D).
 ///
 ///   auto softmax = zmlx::map_reduce({
 ///       .pass1 = {.init = "-inf", .update = "max(acc1, x)"},

@@ -45,7 +45,7 @@ class Evaluator {
   std::vector<mx::array> outputs() {
     const auto shapes = lang::infer_shapes(body_, shapes_of(inputs_));
     const auto& types = types_.outputs;
-    const auto short_ones = lang::one_a_row(body_);
+    const auto short_ones = lang::one_per_row(body_);
     std::vector<mx::array> out;
     for (size_t i = 0; i < body_.outputs.size(); ++i) {
       const auto a = output(body_.outputs[i], to_mlx(shapes[i]), short_ones[i]);
@@ -58,7 +58,7 @@ class Evaluator {
 
  private:
   mx::array
-  output(const lang::Output& output, const mx::Shape& shape, bool one_a_row) {
+  output(const lang::Output& output, const mx::Shape& shape, bool one_per_row) {
     const mx::Shape space = spaces_.of_output(output.value);
     const auto value = array_of(output.value, space);
     if (output.into) {
@@ -67,11 +67,11 @@ class Evaluator {
     }
     if (output.sum_like >= 0) {
       const auto meeting = spaces_.meeting(output.sum_like, shape);
-      return summed_like(value, space, meeting, shape, one_a_row, s_);
+      return summed_like(value, space, meeting, shape, one_per_row, s_);
     }
     const Op op = output.value->op;
     const bool top = op == Op::TopValues || op == Op::TopPlaces;
-    return placed(value, space, shape, one_a_row && !top, s_);
+    return placed(value, space, shape, one_per_row && !top, s_);
   }
 
   Value evaluate(const lang::Expr& e, const mx::Shape& space) {

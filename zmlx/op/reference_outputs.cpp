@@ -10,8 +10,8 @@ namespace zmlx::op {
 
 namespace {
 
-mx::Shape places_of(mx::Shape space, bool one_a_row) {
-  if (one_a_row && !space.empty()) {
+mx::Shape places_of(mx::Shape space, bool one_per_row) {
+  if (one_per_row && !space.empty()) {
     space.back() = 1;
   }
   return space;
@@ -40,9 +40,9 @@ mx::array placed(
     const mx::array& value,
     const mx::Shape& space,
     const mx::Shape& shape,
-    bool one_a_row,
+    bool one_per_row,
     mx::Stream s) {
-  if (!one_a_row) {
+  if (!one_per_row) {
     return mx::broadcast_to(value, shape, s);
   }
   return mx::reshape(
@@ -54,9 +54,9 @@ mx::array summed_like(
     const mx::Shape& space,
     const mx::Shape& meeting,
     const mx::Shape& shape,
-    bool one_a_row,
+    bool one_per_row,
     mx::Stream s) {
-  const auto x = mx::broadcast_to(value, places_of(space, one_a_row), s);
+  const auto x = mx::broadcast_to(value, places_of(space, one_per_row), s);
   return mx::reshape(summed_to(x, meeting, s), shape, s);
 }
 

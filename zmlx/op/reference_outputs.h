@@ -8,22 +8,22 @@ namespace zmlx::op {
 
 namespace mx = mlx::core;
 
-/// One element a place, or one a row of the space.
+/// One element per place, or one per row of the space.
 mx::array placed(
     const mx::array& value,
     const mx::Shape& space,
     const mx::Shape& shape,
-    bool one_a_row,
+    bool one_per_row,
     mx::Stream stream);
 
 /// The sum over the axes along which `meeting` broadcasts to the space, in
-/// `shape`; `one_a_row`: of one value a row.
+/// `shape`; `one_per_row`: of one value per row.
 mx::array summed_like(
     const mx::array& value,
     const mx::Shape& space,
     const mx::Shape& meeting,
     const mx::Shape& shape,
-    bool one_a_row,
+    bool one_per_row,
     mx::Stream stream);
 
 /// An array of `shape` to whose rows (leading axes counted as one) the values

@@ -112,7 +112,7 @@ class ZMLX_API State {
   int furthest_ = 0; // the most tokens since the state was empty
   bool may_go_back_ = false; // Latest has the entry before
   uint64_t serial_ = 0;
-  std::vector<backend::Memory> memory_; // one a slot
+  std::vector<backend::Memory> memory_; // one per slot
   backend::Memory cell_memory_;
   std::unique_ptr<backend::Queue> queue_;
 };

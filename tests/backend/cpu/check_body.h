@@ -33,7 +33,7 @@ class BodyOracle {
   std::vector<double> output(size_t number, const Shape& shape) const {
     const lang::Output& output = body_.outputs[number];
     const int64_t width = space_.empty() ? 1 : space_.back();
-    const bool short_one = lang::one_a_row(body_)[number];
+    const bool short_one = lang::one_per_row(body_)[number];
     std::vector<double> result(static_cast<size_t>(count(shape)));
     for (int64_t place = 0; place < count(space_); ++place) {
       if (short_one && place % width != 0) {

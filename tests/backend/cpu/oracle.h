@@ -258,7 +258,7 @@ class Oracle {
       default:
         break;
     }
-    // Reductions hold others: each is computed once a row.
+    // Reductions hold others: each is computed once per row.
     const auto key =
         std::make_pair(e.get(), place / std::max<int64_t>(width, 1));
     auto known = reduced_.find(key);

@@ -209,7 +209,7 @@ TEST(LoopMemories, StoresIntoWhatIsRead) {
 TEST(LoopMemories, ValuesThatAreOnlyCopiedChangePlaces) {
   ZMLX_NEEDS_LOOPS();
   for (int count : {2, 3, 12, 30}) {
-    for (bool reduces : {false, true}) { // one vector a turn, or two
+    for (bool reduces : {false, true}) { // one vector per turn, or two
       for (Type type : {Type::F32, Type::BF16}) {
         SCOPED_TRACE(count);
         LoopMaker make;

@@ -191,7 +191,7 @@ TEST(LoopSums, AreAddedToFloatsAndDoubles) {
           make.add_up(make.each(Type::F16), floats);
           make.add_up(make.number(0.1), floats);
           make.add_up(make.once(Type::F32), !floats);
-          make.reduce(Op::Sum, x); // one vector a turn
+          make.reduce(Op::Sum, x); // one vector per turn
         }
         Memories memories;
         for (int m = 0; m < make.loop.memories; ++m) {

@@ -1,4 +1,4 @@
-// Inputs with one element a row, tables, places and extents, running sums.
+// Inputs with one element per row, tables, places and extents, running sums.
 #include "tests/backend/cpu/check_body.h"
 #include "tests/backend/cpu/targets.h"
 #include "zmlx/backend/cpu/vector.h"

@@ -70,7 +70,7 @@ void check(
   const Oracle oracle(inputs, space);
   const int64_t places = count(space), elements = count(shape);
   for (int64_t i = 0; i < elements; ++i) {
-    // An output of a reduction has one element a row.
+    // An output of a reduction has one element per row.
     const int64_t place = elements == places ? i : i * space.back();
     const double want = oracle.at(value, place), got = out.read(i);
     if (std::isinf(want)) {
@@ -251,7 +251,7 @@ TEST(VectorPrograms, PairsOfInstructionsAndSumsOfProducts) {
       x(0) * lang::sum(sum * x(2)),
       x(0) * lang::sum(less * less),
       x(0) * lang::sum(less * less) + lang::max_of(less),
-      (x(0) + 1) / (x(2) + 5), // by one number a row
+      (x(0) + 1) / (x(2) + 5), // by one number per row
   };
   for_each_target([&] {
     for (const Expr& formula : formulas) {

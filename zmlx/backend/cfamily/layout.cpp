@@ -106,11 +106,11 @@ Seen see_input(const View& view, Role role, const lang::Shape& space) {
   }
 }
 
-Seen see_output(const View& view, bool one_a_row, const lang::Shape& space) {
+Seen see_output(const View& view, bool one_per_row, const lang::Shape& space) {
   Seen seen{&view};
   seen.axes = view.shape;
   auto strides = view.strides;
-  if (one_a_row &&
+  if (one_per_row &&
       (view.shape.empty() || view.shape.back() != 1 ||
        view.shape.size() < space.size())) {
     seen.axes.push_back(1);
@@ -246,13 +246,13 @@ bool is_flat(const lang::Program& program) {
   }
   return std::ranges::none_of(
       program.row.passes[0].stores, [](const lang::Store& s) {
-        return s.one_a_row || s.into != lang::Into::Place;
+        return s.one_per_row || s.into != lang::Into::Place;
       });
 }
 
 std::vector<bool>
-summed_axes(const View& output, bool one_a_row, const lang::Shape& space) {
-  const Seen seen = see_output(output, one_a_row, space);
+summed_axes(const View& output, bool one_per_row, const lang::Shape& space) {
+  const Seen seen = see_output(output, one_per_row, space);
   const size_t missing = space.size() - seen.axes.size();
   std::vector<bool> summed;
   for (size_t axis = 0; axis + 1 < space.size(); ++axis) {
@@ -326,12 +326,12 @@ Bound bind(
     if (mode == Sums::Named) {
       bound.layout.outputs[i].summed = true;
       bound.layout.outputs[i].step =
-          stores[i]->one_a_row ? Step::Same : Step::Adjacent;
+          stores[i]->one_per_row ? Step::Same : Step::Adjacent;
       bound.groups = rows_of(outputs[i]);
       continue;
     }
     bound.layout.outputs[i].summed = sums[i];
-    all.push_back(see_output(outputs[i], stores[i]->one_a_row, space));
+    all.push_back(see_output(outputs[i], stores[i]->one_per_row, space));
     layouts.push_back(&bound.layout.outputs[i]);
     places.push_back(&bound.outputs[i]);
   }

@@ -108,7 +108,7 @@ struct Bound {
 };
 
 /// Whether places of a program may be counted through rows: no value knows its
-/// row and no output has one element a row or is a sum. Then rows are merged
+/// row and no output has one element per row or is a sum. Then rows are merged
 /// with their places where all arrays allow it.
 bool is_flat(const lang::Program& program);
 
@@ -126,7 +126,7 @@ Bound bind(
 
 /// The axes of the space, without the last, along which an output is a sum.
 std::vector<bool>
-summed_axes(const View& output, bool one_a_row, const lang::Shape& space);
+summed_axes(const View& output, bool one_per_row, const lang::Shape& space);
 
 /// The type in which an output is added up.
 lang::Type sum_type(const lang::Program& program, int output);

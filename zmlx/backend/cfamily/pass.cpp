@@ -350,7 +350,7 @@ void PassWriter::uniform_values() {
 bool PassWriter::visits_places() const {
   return !pass_->reductions.empty() ||
       std::ranges::any_of(
-          pass_->stores, [](const lang::Store& s) { return !s.one_a_row; });
+          pass_->stores, [](const lang::Store& s) { return !s.one_per_row; });
 }
 
 bool PassWriter::scans() const {
@@ -387,7 +387,7 @@ void PassWriter::values(const std::string& step) {
     }
   }
   for (const auto& store : pass_->stores) {
-    if (!store.one_a_row && !is_sum(store)) {
+    if (!store.one_per_row && !is_sum(store)) {
       text_.use("Vector");
       const auto stored =
           stored_name(text_.dialect(), program_.outputs[store.output]);
@@ -415,7 +415,7 @@ void PassWriter::values(const std::string& step) {
     text_.open("if (place >= 0)");
   }
   for (const auto& store : pass_->stores) {
-    if (!store.one_a_row && !is_sum(store)) {
+    if (!store.one_per_row && !is_sum(store)) {
       put(store);
     }
   }
@@ -448,9 +448,9 @@ void PassWriter::segment(int number, const std::string& step) {
       reduce(reduction);
     }
     for (const auto& store : pass_->stores) {
-      if (!store.one_a_row && is_sum(store)) {
+      if (!store.one_per_row && is_sum(store)) {
         add(store, step);
-      } else if (!store.one_a_row && is_packed(store)) {
+      } else if (!store.one_per_row && is_packed(store)) {
         text_.line(
             "out{}_values[e] = {};",
             store.output,
@@ -459,7 +459,7 @@ void PassWriter::segment(int number, const std::string& step) {
                 pass_->code[store.value].type,
                 Type::F32,
                 reg(store.value)));
-      } else if (!store.one_a_row) {
+      } else if (!store.one_per_row) {
         text_.line(
             "out{}_vector.at[e] = {};",
             store.output,

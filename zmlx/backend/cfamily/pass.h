@@ -58,7 +58,7 @@ class PassWriter {
   void declare_sums(bool kept);
   void write_sums(bool kept);
 
-  /// Stores of one value a row, by the thread for which `who` is true.
+  /// Stores of one value per row, by the thread for which `who` is true.
   void store_uniform(const std::string& who);
 
   /// The condition under which a place of the vector is one of the row; ""

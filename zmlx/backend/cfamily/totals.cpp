@@ -157,7 +157,7 @@ void PassWriter::finish_totals() {
 void PassWriter::store_uniform(const std::string& who) {
   bool any = false;
   for (const auto& store : pass_->stores) {
-    if (!store.one_a_row) {
+    if (!store.one_per_row) {
       continue;
     }
     if (!any) {
@@ -255,7 +255,7 @@ void PassWriter::add(const lang::Store& store, const std::string& step) {
   const auto x = reg(store.value);
   const int output = store.output;
   if (operand(true, output).step == Step::Same) {
-    const auto guard = store.one_a_row ? std::string() : inside();
+    const auto guard = store.one_per_row ? std::string() : inside();
     text_.line(
         "{0}out{1}_sum = Sum()(out{1}_sum, {2});",
         guard.empty() ? "" : fmt::format("if ({}) ", guard),

@@ -197,12 +197,12 @@ class VectorExecutable : public Executable {
 
 } // namespace
 
-// Runs of places that cross rows cannot give one value a row.
+// Runs of places that cross rows cannot give one value per row.
 Walk walk_of(const lang::Program& program) {
-  const auto one_a_row = [](const lang::Store& s) { return s.one_a_row; };
+  const auto one_per_row = [](const lang::Store& s) { return s.one_per_row; };
   const bool by_row =
       std::ranges::count(program.roles, lang::Role::EachRow) > 0 ||
-      std::ranges::any_of(program.row.passes[0].stores, one_a_row);
+      std::ranges::any_of(program.row.passes[0].stores, one_per_row);
   return program.stage == Stage::Map && !by_row ? Walk::Flat : Walk::Rows;
 }
 

@@ -151,7 +151,7 @@ class PassBuilder {
   std::vector<lang::Store> stores_; // those of this walk
   std::vector<bool> given_; // registers whose value depends on an input
   std::vector<bool> needed_;
-  std::vector<bool> once_; // one value a row
+  std::vector<bool> once_; // one value per row
   std::vector<bool> shared_; // and the same in every row
   /// Of a register that no row changes: which of the bound constants, or which
   /// fixed row.

@@ -37,7 +37,8 @@ bool PassBuilder::overlaps_input(const Access& output) const {
 void PassBuilder::place_stores() {
   for (const auto& store : stores_) {
     require(
-        !store.one_a_row || (binding_.walk == Walk::Rows && once_[store.value]),
+        !store.one_per_row ||
+            (binding_.walk == Walk::Rows && once_[store.value]),
         "output {} wants one value per row",
         store.output);
     if (place_sum(store)) {
@@ -49,7 +50,7 @@ void PassBuilder::place_stores() {
     plan.mask = mask(store.value);
     plan.size = static_cast<int64_t>(lang::size_of(type));
     plan.access = store.output;
-    plan.each_row = store.one_a_row;
+    plan.each_row = store.one_per_row;
     if (store.output >= 0) {
       place_store(store, plan);
     } else {
@@ -90,7 +91,7 @@ bool PassBuilder::place_sum(const lang::Store& store) {
   plan.value = store.value;
   plan.value_mask = mask(store.value);
   plan.output = store.output;
-  plan.each_row = store.one_a_row;
+  plan.each_row = store.one_per_row;
   if (!plan.each_row) {
     // The caller's sums lie as the output does, adjacent; which row is known
     // when it runs.

@@ -226,7 +226,7 @@ class BoundPasses {
     size_t mask;
     int access; // kRowOutput, kNamedOutput: as the output
     StoreOp store;
-    bool each_row; // one element a row
+    bool each_row; // one element per row
     bool direct; // already written by its step or its loop
     bool stream;
     int64_t size; // bytes of an element
@@ -236,7 +236,7 @@ class BoundPasses {
     uint16_t value = 0;
     size_t value_mask = 0;
     int output = 0;
-    bool each_row = false; // one value a row
+    bool each_row = false; // one value per row
     bool along = false; // one sum a place, else one for all places of the row
     bool real = false; // sums are doubles
     AccumulateOp add = nullptr; // along
@@ -263,7 +263,7 @@ class BoundPasses {
 
   struct PassPlan {
     std::vector<Place> places;
-    std::vector<Step> once; // what is one value a row
+    std::vector<Step> once; // what is one value per row
     // How many of these all rows share, the first ones. They are made once for
     // rows of this one pass that follow each other, else with each row.
     size_t shared = 0;
@@ -285,7 +285,7 @@ class BoundPasses {
   struct KeptValue {
     int id;
     int64_t offset; // bytes
-    bool made = false; // by a pass that was built: not where it is one a row
+    bool made = false; // by a pass that was built: not where it is one per row
   };
 
   /// Passes of a row that run one after the other; that of one of them is part

@@ -164,14 +164,14 @@ void PlaceSums::add_sum(
     const lang::Store& store,
     const Binding& binding) {
   const View& view = binding.outputs[store.output];
-  Shape space = store.one_a_row ? rows_of(binding.space) : binding.space;
+  Shape space = store.one_per_row ? rows_of(binding.space) : binding.space;
   if (space.empty()) {
     space = {1};
   }
   const lang::Type type = pass.code[store.value].type;
   Access first(
       adjacent_view(this, view.type, view.shape), space, "vector program: sum");
-  const bool along = !store.one_a_row && first.stride() != 0;
+  const bool along = !store.one_per_row && first.stride() != 0;
   SumOutput to(view, type);
   // Leading axes that the output has: rows apart there share no element.
   int64_t groups = 1;
@@ -188,7 +188,7 @@ void PlaceSums::add_sum(
        along,
        to,
        std::move(first),
-       store.one_a_row,
+       store.one_per_row,
        std::max<int64_t>(passes_.rows() / groups, 1),
        to.size() / groups});
   sums_.back().single = register_type(type) == lang::Type::F32;

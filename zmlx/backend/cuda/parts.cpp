@@ -37,7 +37,7 @@ std::vector<bool> take_pattern(
         continue;
       }
       const auto axes =
-          cfamily::summed_axes(outputs[store.output], store.one_a_row, space);
+          cfamily::summed_axes(outputs[store.output], store.one_per_row, space);
       if (!found || axes == pattern) {
         pattern = axes;
         found = true;

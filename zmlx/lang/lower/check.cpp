@@ -127,8 +127,8 @@ void check_pass(const Pass& pass, const std::vector<bool>& known) {
         (store.row >= pass.code.size() || !pass.code[store.row].uniform)) {
       fail(store.row, "names a row and does not exist or varies along it");
     }
-    if (store.one_a_row && !pass.code[store.value].uniform) {
-      fail(store.value, "is stored once a row and varies along it");
+    if (store.one_per_row && !pass.code[store.value].uniform) {
+      fail(store.value, "is stored once per row and varies along it");
     }
   }
 }

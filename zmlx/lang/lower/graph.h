@@ -88,7 +88,7 @@ std::vector<bool> find_uniform(
 struct Root {
   int value;
   int output; // -1: the row of a product or a top-k
-  bool one_a_row = false;
+  bool one_per_row = false;
   Into into = Into::Place;
   int row = -1; // Into::Row: the value that names it
 };

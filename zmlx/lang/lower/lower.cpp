@@ -101,7 +101,7 @@ std::vector<bool> find_picked(const Graph& graph, size_t inputs) {
 }
 
 std::vector<Root> roots_of(const Body& body, const Graph& graph) {
-  std::vector<bool> short_one = one_a_row(body);
+  std::vector<bool> short_one = one_per_row(body);
   std::vector<Root> roots;
   size_t row = body.outputs.size(); // where the next row stands
   for (size_t i = 0; i < body.outputs.size(); ++i) {
@@ -125,7 +125,7 @@ bool sums_along_rows_into_one_each(
   return std::any_of(roots.begin(), roots.end(), [&](const Root& root) {
     const int like = body.outputs[root.output].sum_like;
     return like >= 0 && body.inputs[like].role == Role::EachRow &&
-        !root.one_a_row;
+        !root.one_per_row;
   });
 }
 
@@ -284,7 +284,7 @@ lower(const Body& body, const std::vector<Type>& inputs, std::string* why) {
     return {};
   }
   if (sums_along_rows_into_one_each(body, roots)) {
-    *why = "a sum into one element a row of what varies along the row";
+    *why = "a sum into one element per row of what varies along the row";
     return {};
   }
   if (product || top) {
@@ -293,10 +293,10 @@ lower(const Body& body, const std::vector<Type>& inputs, std::string* why) {
       return {};
     }
   } else {
-    // What knew the row may be folded away, and the output stays one a row.
+    // What knew the row may be folded away, and the output stays one per row.
     const bool short_one =
         std::any_of(roots.begin(), roots.end(), [](const Root& root) {
-          return root.one_a_row;
+          return root.one_per_row;
         });
     program.stage =
         sums || short_one || any_of(graph, along_row) ? Stage::Row : Stage::Map;

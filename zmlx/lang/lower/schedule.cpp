@@ -149,7 +149,7 @@ Store store_of(const Root& root, const Emitter& emitter) {
   return {
       root.output,
       emitter.reg(root.value),
-      root.one_a_row,
+      root.one_per_row,
       root.into,
       root.row < 0 ? uint16_t{0} : emitter.reg(root.row)};
 }

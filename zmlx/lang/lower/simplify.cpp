@@ -190,7 +190,7 @@ class Folding {
   const Graph& old_;
   const std::vector<Type>& inputs_;
   Graph graph_;
-  std::vector<std::optional<Type>> stored_; // one a new value
+  std::vector<std::optional<Type>> stored_; // one per new value
 };
 
 } // namespace

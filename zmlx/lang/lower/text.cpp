@@ -67,7 +67,7 @@ std::string to_text(const Pass& pass, const Program& program) {
         store.into == Into::Place ? "=" : "+=",
         store.value,
         name_of(program.outputs[store.output]),
-        store.one_a_row ? " one a row" : "",
+        store.one_per_row ? " one per row" : "",
         store.into == Into::Row ? fmt::format(" in row r{}", store.row) : "");
   }
   return text;

@@ -141,7 +141,7 @@ class Typing {
     const auto require = [&](int id, std::string_view what) {
       if (!uniform[id]) {
         throw user_error(
-            "{} must be one a row, and varies along the row", what);
+            "{} must be one per row, and varies along the row", what);
       }
     };
     for (const Value& value : graph_.values) {

@@ -15,7 +15,7 @@ lang::Shape rows_of(lang::Shape space) {
 }
 
 /// As it meets the space: (..., 1).
-View one_a_row(View view) {
+View one_per_row(View view) {
   view.shape.push_back(1);
   view.strides.push_back(0);
   return view;
@@ -58,7 +58,7 @@ Experts::Experts(
     const lang::Shape& space,
     int matrices,
     int64_t count)
-    : rows_(one_a_row(view), rows_of(space), "product: which matrix"),
+    : rows_(one_per_row(view), rows_of(space), "product: which matrix"),
       matrices_(matrices),
       count_(count) {
   if (!lang::is_integer(view.type)) {

@@ -9,7 +9,7 @@
 namespace zmlx::backend::stages {
 
 /// Which of several matrices each row is multiplied with: an array of integers,
-/// one a row, bound to memory and read when a launch runs.
+/// one per row, bound to memory and read when a launch runs.
 class Experts {
  public:
   /// `view` (...) broadcasts to the rows of `space` (..., M). There are `count`

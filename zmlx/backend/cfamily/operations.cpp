@@ -12,10 +12,6 @@ using lang::Type;
 
 namespace {
 
-bool is_signed(Type type) {
-  return type == Type::I32 || type == Type::I64;
-}
-
 std::string_view unsigned_of(Type type) {
   return type == Type::I64 ? "ulong" : "uint";
 }
@@ -27,7 +23,7 @@ std::string arithmetic(
     Type type,
     const std::string& x,
     const std::string& y) {
-  if (!is_signed(type)) {
+  if (!lang::is_signed(type)) {
     return fmt::format("{} {} {}", x, sign, y);
   }
   const auto u = unsigned_of(type);
@@ -68,7 +64,7 @@ std::string unary(Text& text, Op op, Type type, const std::string& x) {
   if (op == Op::Neg) {
     return arithmetic(d, "-", type, literal(type, 0), x);
   }
-  if (op == Op::Abs && is_signed(type)) {
+  if (op == Op::Abs && lang::is_signed(type)) {
     return fmt::format(
         "{} < 0 ? {} : {}",
         x,

@@ -286,10 +286,12 @@ std::string refusal_of(const op::Op& kernel, lang::Attributes attributes) {
 
 TEST(Attributes, ThatAreNoValuesAreRefusedAndHarmNoOthers) {
   EXPECT_EQ(
-      refusal_of(rmsnorm, {{"eps", std::nan("")}}),
-      "rmsnorm: attribute 'eps': expected a number, got NaN");
-  EXPECT_EQ(refusal_of(rmsnorm, {{"eps", 1e-5}}), "no error");
-  EXPECT_EQ(rmsnorm.with({{"eps", 0.5}}).call()->attributes.at("eps"), 0.5);
+      refusal_of(decode_attention, {{"scale", std::nan("")}}),
+      "decode_attention: attribute 'scale': expected a number, got NaN");
+  EXPECT_EQ(refusal_of(decode_attention, {{"scale", 0.125}}), "no error");
+  EXPECT_EQ(
+      decode_attention.with({{"scale", 0.5}}).call()->attributes.at("scale"),
+      0.5);
   EXPECT_NE(
       refusal_of(scatter_add, {{"rows", -1}})
           .find("expected at least 0 rows, got -1"),

@@ -97,11 +97,9 @@ class OriginalState : public nn::State {
 
 mx::Device device_of(const PatchOptions& options) {
   const auto device = options.device.value_or(mx::default_device());
-  if (!mx::is_available(device)) {
+  if (device.type == mx::Device::gpu && !mx::is_available(device)) {
     throw user_error(
-        "patch: MLX has no device {} {} on this machine",
-        device.type == mx::Device::gpu ? "gpu" : "cpu",
-        device.index);
+        "patch: MLX has no device gpu {} on this machine", device.index);
   }
   return device;
 }

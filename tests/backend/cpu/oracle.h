@@ -231,6 +231,7 @@ class Oracle {
       case Op::Rsqrt:
         return 1 / std::sqrt(arg(0));
       case Op::Cast:
+      case Op::Real:
         return arg(0);
       case Op::Less:
         return arg(0) < arg(1);

@@ -386,8 +386,8 @@ TEST(VectorPrograms, ViewsPlacedWhenTheyRun) {
   int32_t token = 0, position = 0;
   Body body{{{"x"}}, {{"out", x(0) * 2, -1, Type::F32}}};
   const auto program = lang::lower(body, {Type::F32}, nullptr);
-  const View in{table.data(), Type::F32, {8}, {1}, &token, 8};
-  const View to{out.data(), Type::F32, {8}, {1}, &position, 8};
+  const View in{table.data(), Type::F32, {8}, {1}, &token, 8, 10};
+  const View to{out.data(), Type::F32, {8}, {1}, &position, 8, 4};
   const auto launch = compile(*program)->bind({&in, 1}, {&to, 1});
   token = 7;
   position = 2;

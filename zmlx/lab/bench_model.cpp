@@ -203,11 +203,13 @@ class Bench {
     if (!row.stock || !row.patched) {
       return;
     }
-    const auto& before = row.stock->seconds;
-    const auto& after = row.patched->seconds;
-    row.speedup = measure::Speedup{
-        median(before) / median(after),
-        bootstrap_ratio_interval(before, after)};
+    const auto timing = [](const ModelTiming& side) {
+      return measure::Timing{
+          .name = "",
+          .samples = side.seconds,
+          .seconds = summarize(side.seconds)};
+    };
+    row.speedup = measure::speedup(timing(*row.stock), timing(*row.patched));
   }
 
   void tell(const ModelTest& test, const char* what) {

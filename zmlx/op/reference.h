@@ -22,7 +22,7 @@ enum class Precision {
 };
 
 /// Evaluates the trees of a body, before lowering, as MLX operations: what a
-/// kernel means, and what grad, jvp, vmap and the last fallback use. Outputs
+/// kernel means, and what grad, jvp and the last fallback use. Outputs
 /// have the types of infer_types(body, ...) and the shapes of infer_shapes.
 /// Differentiable; evaluates nothing.
 ZMLX_API std::vector<mx::array> reference(
